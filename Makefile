@@ -1,0 +1,43 @@
+# The few verbs of this project; README.md says what each is for.
+PYTHON ?= python3
+VENV := .venv
+BENCH_VENV := .cache/bench-venv
+INSTALL := install --quiet --disable-pip-version-check
+
+.PHONY: demo test check serve bench lock clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python -m eval.demo
+
+test: $(VENV)/.installed check
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m eval.bench $(BENCH)
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip $(INSTALL) --require-hashes -r requirements.lock
+	$(VENV)/bin/pip $(INSTALL) --no-deps --no-build-isolation -e .
+	touch $@
+
+$(BENCH_VENV)/.installed: requirements-bench.lock pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip $(INSTALL) --require-hashes -r requirements-bench.lock
+	$(BENCH_VENV)/bin/pip $(INSTALL) --no-deps --no-build-isolation -e .
+	touch $@
+
+# Needs uv; the lock files carry hashes and no index address.
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet --extra dev --extra formats --extra server
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra bench --constraints requirements.lock --output-file requirements-bench.lock
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache rag-data

@@ -1,0 +1,1 @@
+"""Ingest: from files to a published generation of the index."""

@@ -1,0 +1,136 @@
+"""All configuration: flag > ``RAG_*`` environment > ``rag.toml`` > default.
+
+One frozen value, built once at the edge and passed in. ``fingerprint`` names the part of it
+that can change an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from rag.errors import SettingsError
+
+_UNANSWERING = {"data_dir", "host", "port", "server_api_key", "concurrent_questions"}
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured, with bounds; unknown keys are refused."""
+
+    model_config = SettingsConfigDict(env_prefix="RAG_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path("rag-data"), description="where collections are stored")
+    collection: str = Field("default", pattern=_NAME, description="name of the document set")
+    tenant: str = Field("default", pattern=_NAME, description="whose documents")
+
+    tokenizer: str = Field(
+        "cl100k_base",
+        min_length=1,
+        description="tiktoken encoding, or path of a tokenizer.json: the generator's own",
+    )
+    tier: Literal["lexical", "neural"] = Field(
+        "neural", description="lexical loads no model; neural embeds with MiniLM"
+    )
+    embedder_threads: int = Field(1, ge=1, le=64, description="threads of one embedding call")
+
+    chunk_tokens: int = Field(192, ge=32, le=2048, description="largest chunk [tokens]")
+    parse_seconds: float = Field(30.0, gt=0, le=3600, description="limit for one file [s]")
+    parse_memory_mb: int = Field(2048, ge=256, le=65536, description="limit for one file [MiB]")
+    max_file_mb: float = Field(100.0, gt=0, le=10000, description="largest file [MB]")
+    ingest_workers: int = Field(2, ge=1, le=64, description="processes that parse and embed")
+    near_duplicate_similarity: float = Field(
+        0.9, gt=0, le=1, description="Jaccard similarity from which chunks count as near-duplicates"
+    )
+    drop_near_duplicates: bool = Field(False, description="leave near-duplicates out of the index")
+    keep_generations: int = Field(3, ge=1, le=100, description="generations kept for rollback")
+
+    index: Literal["edge", "server"] = Field("edge", description="embedded Qdrant, or a server")
+    server_url: str = Field("http://localhost:6333", description="Qdrant server")
+    server_api_key: SecretStr | None = Field(None, description="Qdrant API key")
+    server_timeout_seconds: float = Field(5.0, gt=0, le=300, description="deadline of a call [s]")
+    server_shards: int = Field(1, ge=1, le=1024, description="shards of a new collection")
+    server_replicas: int = Field(1, ge=1, le=16, description="replicas of a new collection")
+
+    candidates: int = Field(50, ge=1, le=500, description="chunks taken from each leg")
+    packed_passages: int = Field(20, ge=1, le=100, description="fused chunks offered to the packer")
+    dense_weight: float = Field(0.5, ge=0, le=1, description="weight of the dense leg in fusion")
+    budget_tokens: int = Field(256, ge=16, le=32768, description="context budget [tokens]")
+    answer_threshold: float = Field(
+        0.5, ge=0, le=1, description="confidence below which the service abstains"
+    )
+    max_question_chars: int = Field(2000, ge=1, le=100000, description="longest question")
+    deadline_seconds: float = Field(10.0, gt=0, le=600, description="limit for one question [s]")
+    concurrent_questions: int = Field(4, ge=1, le=1024, description="questions worked on at once")
+
+    grid_gco2e_per_kwh: float | None = Field(
+        None, ge=0, le=2000, description="carbon intensity where this runs; unknown if unset"
+    )
+    water_litres_per_kwh: float | None = Field(
+        None, ge=0, le=100, description="water use where this runs; unknown if unset"
+    )
+    region: str | None = Field(None, max_length=64, description="name of the place, for receipts")
+    pue: float = Field(1.0, ge=1, le=3, description="power usage effectiveness of the place")
+
+    host: str = Field("127.0.0.1", description="address the service binds")
+    port: int = Field(8080, ge=0, le=65535, description="port of the service; 0 picks a free one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
+        known = {f"RAG_{name.upper()}" for name in cls.model_fields} | {"RAG_CONFIG"}
+        unknown = sorted(k for k in os.environ if k.startswith("RAG_") and k not in known)
+        if unknown:
+            raise ValueError(f"unknown environment variable {', '.join(unknown)}")
+        return values
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, strongest first."""
+        toml = Path(os.environ.get("RAG_CONFIG", "rag.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+
+    def fingerprint(self) -> str:
+        """Return 12 hex digits that change whenever a setting that can change an answer does."""
+        text = self.model_dump_json(exclude=_UNANSWERING)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Return the settings in force; ``None`` overrides are ignored.
+
+    Raises:
+        SettingsError: A value is out of bounds, unknown, or ``rag.toml`` cannot be read.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    path = os.environ.get("RAG_CONFIG")
+    if path and not Path(path).is_file():
+        raise SettingsError("RAG_CONFIG names no file", path, "create it or unset RAG_CONFIG")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        value = first.get("input") if first["loc"] else first["msg"]
+        raise SettingsError(
+            f"setting {name} cannot be used", repr(value)[:200], first["msg"]
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise SettingsError("rag.toml cannot be read", exc, "mend the file's TOML") from exc
