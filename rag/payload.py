@@ -1,0 +1,184 @@
+"""What an index stores beside the vectors: chunks as JSON-like payloads, and back.
+
+Keys that filters look at: ``tenant``, ``doc_id``, ``tags``, ``at`` (the first instant of the
+chunk's date, RFC 3339 in UTC) and ``opaque`` ("yes" where the chunk id cannot be computed from
+the point id). The rest is only carried: ``id``, ``title``, ``text``, ``start``,
+``tokens``, ``sentences`` (flat list of span edges), ``headings``, ``page``, ``date``, and
+``vectors`` with ``dim``. Empty values are left out.
+
+``vectors`` holds the unit rows of the sentence vectors as signed 8-bit integers in base64, each
+row stretched so that its largest component is 127. Reading normalises the rows again, so no
+scale needs to be stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rag import dates
+from rag.errors import ValueRangeError
+from rag.types import Chunk, PassageVectors, Point, Span, StoredChunk, Vector
+
+Payload: TypeAlias = dict[str, Any]
+
+_INT8_MAX = 127
+_TRANSPARENT_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def point_id(tenant: str, chunk_id: str) -> uuid.UUID:
+    """Return the UUID under which a tenant's chunk is stored, the same on every machine.
+
+    An id of 32 hexadecimal digits, as ingest makes them, is only masked, so that search can turn
+    it back without reading the payload. Any other id is hashed and its payload says ``opaque``.
+    """
+    mask = tenant_mask(tenant)
+    if is_opaque(chunk_id):
+        return uuid.UUID(bytes=_digest(chunk_id, key=mask.to_bytes(16)))
+    return uuid.UUID(int=int(chunk_id, 16) ^ mask)
+
+
+def chunk_id_of(point: uuid.UUID, mask: int) -> str:
+    """Return the chunk id behind the UUID of a point whose id is not opaque."""
+    return f"{point.int ^ mask:032x}"
+
+
+def tenant_mask(tenant: str) -> int:
+    """Return the 128 bits that keep equal chunk ids of two tenants apart."""
+    return int.from_bytes(_digest(tenant))
+
+
+def is_opaque(chunk_id: str) -> bool:
+    """Return whether search needs the payload to know this id again."""
+    return _TRANSPARENT_ID.fullmatch(chunk_id) is None
+
+
+def _digest(text: str, key: bytes = b"") -> bytes:
+    # Surrogates may stand in an id that somebody asks for, though never in one that is stored.
+    data = text.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16, key=key).digest()
+
+
+def to_payload(point: Point) -> Payload:
+    """Return what to store for a point, beside its vectors."""
+    chunk = point.chunk
+    covered = dates.covered(chunk.date) if chunk.date else None
+    payload: Payload = {
+        "tenant": point.tenant,
+        "id": chunk.id,
+        "opaque": "yes" if is_opaque(chunk.id) else None,
+        "doc_id": chunk.doc_id,
+        "title": chunk.title,
+        "text": chunk.text,
+        "start": chunk.start,
+        "tokens": chunk.tokens,
+        "sentences": [edge for span in chunk.sentences for edge in (span.start, span.end)],
+        "headings": list(chunk.headings),
+        "page": chunk.page,
+        "tags": list(chunk.tags),
+        "date": chunk.date,
+        "at": covered[0].isoformat() if covered else None,
+        **_packed(point.vectors),
+    }
+    return {key: value for key, value in payload.items() if value not in (None, [])}
+
+
+def from_payload(payload: Payload) -> StoredChunk:
+    """Return the chunk that ``to_payload`` stored, with float32 unit sentence vectors."""
+    text, start = payload["text"], payload["start"]
+    edges = iter(payload.get("sentences", ()))
+    chunk = Chunk(
+        id=payload["id"],
+        doc_id=payload["doc_id"],
+        title=payload["title"],
+        text=text,
+        start=start,
+        end=start + len(text),
+        tokens=payload["tokens"],
+        sentences=tuple(Span(first, last) for first, last in zip(edges, edges, strict=True)),
+        headings=tuple(payload.get("headings", ())),
+        page=payload.get("page"),
+        tags=tuple(payload.get("tags", ())),
+        date=payload.get("date"),
+    )
+    return StoredChunk(chunk, _unpacked(payload))
+
+
+def check_points(points: Sequence[Point], dimension: int | None) -> None:
+    """Check that every point fits an index of this dimension; None is the lexical tier.
+
+    Raises:
+        ValueRangeError: A point has vectors of another dimension, lacks them or should not have
+            them, or a string in it is not valid Unicode.
+    """
+    for point in points:
+        _check_vectors(point, dimension)
+        _check_text(point)
+
+
+def check_dense(vector: Vector | None, dimension: int | None) -> None:
+    """Check that a question's vector fits an index of this dimension.
+
+    Raises:
+        ValueRangeError: It has another shape, or the index holds no dense vectors.
+    """
+    if vector is None:
+        return
+    if dimension is None:
+        raise ValueRangeError("dense query", "given", "leave it out: this index is lexical only")
+    if vector.shape != (dimension,):
+        raise ValueRangeError("dense query shape", vector.shape, f"use ({dimension},)")
+
+
+def _check_vectors(point: Point, dimension: int | None) -> None:
+    vectors = point.vectors
+    if dimension is None:
+        if vectors is not None:
+            raise ValueRangeError(
+                "vectors of chunk", point.chunk.id, "leave them out: this index is lexical only"
+            )
+        return
+    if vectors is None:
+        raise ValueRangeError("vectors of chunk", point.chunk.id, "embed it: this index is dense")
+    expected = (len(point.chunk.sentences), dimension)
+    if vectors.passage.shape != (dimension,) or vectors.sentences.shape != expected:
+        shapes = (vectors.passage.shape, vectors.sentences.shape)
+        raise ValueRangeError("vector shapes", shapes, f"use ({dimension},) and {expected}")
+
+
+def _check_text(point: Point) -> None:
+    chunk = point.chunk
+    strings = (point.tenant, chunk.id, chunk.doc_id, chunk.title, chunk.text)
+    try:
+        "".join((*strings, *chunk.headings, *chunk.tags)).encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise ValueRangeError(
+            "text of chunk", ascii(chunk.id), "remove lone surrogates: they are not Unicode text"
+        ) from exc
+
+
+def _packed(vectors: PassageVectors | None) -> Payload:
+    if vectors is None:
+        return {}
+    rows = vectors.sentences
+    peaks = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    stretched = rows * (_INT8_MAX / np.where(peaks > 0, peaks, 1))
+    codes = np.rint(stretched).astype(np.int8).tobytes()
+    return {"vectors": base64.b64encode(codes).decode("ascii"), "dim": rows.shape[1]}
+
+
+def _unpacked(payload: Payload) -> Vector | None:
+    if "dim" not in payload:
+        return None
+    codes = np.frombuffer(base64.b64decode(payload.get("vectors", "")), dtype=np.int8)
+    rows = codes.reshape(-1, payload["dim"]).astype(np.float32)
+    squares = np.einsum("ij,ij->i", rows, rows)
+    # Rows of whole numbers have a squared length of 0 or at least 1.
+    rows /= np.sqrt(np.maximum(squares, 1))[:, None]
+    return rows
