@@ -7,7 +7,7 @@ INSTALL := install --quiet --disable-pip-version-check
 .PHONY: demo test check serve bench lock clean
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/python -m eval.demo
+	$(VENV)/bin/python samples/demo.py
 
 test: $(VENV)/.installed check
 	$(VENV)/bin/python -m pytest
