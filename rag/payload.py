@@ -1,10 +1,10 @@
 """What an index stores beside the vectors: chunks as JSON-like payloads, and back.
 
-Keys that filters look at: ``tenant``, ``doc_id``, ``tags``, ``at`` (the first instant of the
-chunk's date, RFC 3339 in UTC) and ``opaque`` ("yes" where the chunk id cannot be computed from
-the point id). The rest is only carried: ``id``, ``title``, ``text``, ``start``,
-``tokens``, ``sentences`` (flat list of span edges), ``headings``, ``page``, ``date``, and
-``vectors`` with ``dim``. Empty values are left out.
+Keys that filters look at: ``tenant``, ``documents`` (all that hold the text), ``tags``, ``at``
+(the first instant of the chunk's date, RFC 3339 in UTC) and ``opaque`` ("yes" where the chunk id
+cannot be computed from the point id). The rest is only carried: ``id``, ``doc_id``, ``title``,
+``text``, ``start``, ``tokens``, ``sentences`` (flat list of span edges), ``headings``,
+``headlines``, ``page``, ``date``, and ``vectors`` with ``dim``. Empty values are left out.
 
 ``vectors`` holds the unit rows of the sentence vectors as signed 8-bit integers in base64, each
 row stretched so that its largest component is 127. Reading normalises the rows again, so no
@@ -74,12 +74,14 @@ def to_payload(point: Point) -> Payload:
         "id": chunk.id,
         "opaque": "yes" if is_opaque(chunk.id) else None,
         "doc_id": chunk.doc_id,
+        "documents": [chunk.doc_id, *chunk.also_in],
         "title": chunk.title,
         "text": chunk.text,
         "start": chunk.start,
         "tokens": chunk.tokens,
         "sentences": [edge for span in chunk.sentences for edge in (span.start, span.end)],
         "headings": list(chunk.headings),
+        "headlines": list(chunk.headlines),
         "page": chunk.page,
         "tags": list(chunk.tags),
         "date": chunk.date,
@@ -106,6 +108,8 @@ def from_payload(payload: Payload) -> StoredChunk:
         page=payload.get("page"),
         tags=tuple(payload.get("tags", ())),
         date=payload.get("date"),
+        also_in=tuple(payload["documents"][1:]),
+        headlines=tuple(payload.get("headlines", ())),
     )
     return StoredChunk(chunk, _unpacked(payload))
 
@@ -154,9 +158,9 @@ def _check_vectors(point: Point, dimension: int | None) -> None:
 
 def _check_text(point: Point) -> None:
     chunk = point.chunk
-    strings = (point.tenant, chunk.id, chunk.doc_id, chunk.title, chunk.text)
+    strings = (point.tenant, chunk.id, chunk.doc_id, chunk.title, chunk.text, chunk.date or "")
     try:
-        "".join((*strings, *chunk.headings, *chunk.tags)).encode("utf-8")
+        "".join((*strings, *chunk.headings, *chunk.tags, *chunk.also_in)).encode("utf-8")
     except UnicodeEncodeError as exc:
         raise ValueRangeError(
             "text of chunk", ascii(chunk.id), "remove lone surrogates: they are not Unicode text"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -28,7 +28,9 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 class Settings(BaseSettings):
     """Everything that can be configured, with bounds; unknown keys are refused."""
 
-    model_config = SettingsConfigDict(env_prefix="RAG_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(Path("rag-data"), description="where collections are stored")
     collection: str = Field("default", pattern=_NAME, description="name of the document set")
@@ -128,9 +130,15 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as exc:
         first = exc.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
-        value = first.get("input") if first["loc"] else first["msg"]
-        raise SettingsError(
-            f"setting {name} cannot be used", repr(value)[:200], first["msg"]
-        ) from exc
+        value = _shown(name, first["input"]) if first["loc"] else first["msg"]
+        raise SettingsError(f"setting {name} cannot be used", value, first["msg"]) from exc
     except (OSError, ValueError) as exc:
         raise SettingsError("rag.toml cannot be read", exc, "mend the file's TOML") from exc
+
+
+def _shown(name: str, value: object) -> str:
+    """Return the value for a message; what is secret, or a secret under a wrong name, is hidden."""
+    field = Settings.model_fields.get(name)
+    if field is None or SecretStr in (field.annotation, *get_args(field.annotation)):
+        return "(not shown)"
+    return repr(value)[:200]

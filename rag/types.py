@@ -61,6 +61,7 @@ class Chunk:
 
     ``sentences`` are spans relative to ``text``, in order. ``tokens`` counts ``text`` in the
     configured tokenizer. ``also_in`` names further documents with the same text, stored once.
+    ``headlines`` are the indices of those sentences that are headings inside the chunk.
     """
 
     id: str
@@ -76,12 +77,23 @@ class Chunk:
     tags: tuple[str, ...] = ()
     date: str | None = None
     also_in: tuple[str, ...] = ()
+    headlines: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
             raise ValueRangeError(
                 "chunk span", f"[{self.start}, {self.end})", f"make it {len(self.text)} long"
             )
+
+    def sentence(self, index: int) -> str:
+        """Return the text of one sentence."""
+        span = self.sentences[index]
+        return self.text[span.start : span.end]
+
+    def headline(self, index: int) -> str | None:
+        """Return the nearest heading above a sentence inside the chunk, if there is one."""
+        above = [i for i in self.headlines if i < index]
+        return self.sentence(above[-1]) if above else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from functools import lru_cache
 import mmh3
 from py_rust_stemmers import SnowballStemmer
 
-_WORD = re.compile(r"\w+")
+# Letters and digits, with the accents that no composed letter holds.
+_WORD = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*")
 # Source: the English list of Lucene's StopAnalyzer, plus the question words and auxiliaries
 # that carry no topic of their own.
 _STOP_WORDS = frozenset(
@@ -32,19 +33,18 @@ class EnglishAnalyzer:
 
     def terms(self, text: str) -> list[int]:
         """Return term ids in text order, stop words removed, repeats kept."""
-        words = _WORD.findall(_folded(text))
-        return [term for word in words if (term := self._term(word)) is not None]
+        lowered = (text if text.isascii() else unicodedata.normalize("NFKC", text)).lower()
+        term = self._term
+        return [t for word in _WORD.findall(lowered) if (t := term(word)) is not None]
 
     def _term_of(self, word: str) -> int | None:
         if word in _STOP_WORDS:
             return None
-        stem = word if any(c.isdigit() for c in word) else self._stem(word)
+        bare = word if word.isascii() else _without_accents(word)
+        stem = bare if any(c.isdigit() for c in bare) else self._stem(bare)
         return mmh3.hash(stem, signed=False)
 
 
-def _folded(text: str) -> str:
-    lowered = text.lower()
-    if lowered.isascii():
-        return lowered
-    decomposed = unicodedata.normalize("NFKD", lowered)
+def _without_accents(word: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", word)
     return "".join(c for c in decomposed if not unicodedata.combining(c))

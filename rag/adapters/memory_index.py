@@ -102,7 +102,7 @@ def _predicate(where: Filter) -> Callable[[Point], bool]:
         chunk = point.chunk
         if point.tenant != where.tenant or not tags.issubset(chunk.tags):
             return False
-        if where.documents and chunk.doc_id not in where.documents:
+        if where.documents and not {chunk.doc_id, *chunk.also_in} & set(where.documents):
             return False
         if since is None and until is None:
             return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.adapters.tokenizers import load_tokenizer_file
+from rag.adapters.tokenizers import encodable, load_tokenizer_file
 from rag.errors import AssetError
 from rag.terms import embedded_prefix
 from rag.types import Chunk, PassageVectors, Span, Vector
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DIMENSION = 384
 _MAX_TOKENS = 256  # what the model was trained with; longer texts are embedded in windows
+_MAX_PREFIX_TOKENS = 128  # half of it: however long the headings are, the text finds room
 _NAME = "frugal-rag/all-minilm-l6-v2-int8"
 _ASSETS = Path(__file__).parent.parent / "assets" / "all-minilm-l6-v2"
 _TOKENIZER = _ASSETS / "tokenizer.json"
@@ -54,7 +55,7 @@ class MiniLmEmbedder:
 
     def embed_passage(self, chunk: Chunk) -> PassageVectors:
         """Return (384,) for the chunk and (number of sentences, 384) for its sentences."""
-        prefix = embedded_prefix(chunk)
+        prefix = self._prefix(chunk)
         sums = _Sums(len(chunk.sentences))
         for window in self._windows(prefix, chunk):
             vectors, offsets = self._token_vectors(prefix + chunk.text[window.start : window.end])
@@ -67,14 +68,25 @@ class MiniLmEmbedder:
         return _unit(vectors.mean(axis=0))
 
     def _token_vectors(self, text: str) -> tuple[Vector, NDArray[np.int64]]:
+        text = encodable(text)
         output: OnnxOutputContext = self._model.onnx_embed([text])
         offsets = self._model.tokenize([text])[0].offsets
         return output.model_output[0], np.array(offsets, dtype=np.int64)
 
+    def _prefix(self, chunk: Chunk) -> str:
+        prefix = embedded_prefix(chunk)
+        offsets = self._offsets(prefix)
+        if len(offsets) <= _MAX_PREFIX_TOKENS:
+            return prefix
+        return f"{prefix[: offsets[_MAX_PREFIX_TOKENS][0]].rstrip()}: "
+
+    def _offsets(self, text: str) -> list[tuple[int, int]]:
+        return self._tokenizer.encode(encodable(text), add_special_tokens=False).offsets
+
     def _windows(self, prefix: str, chunk: Chunk) -> list[Span]:
         """Return spans of the text, cut at sentences, that fit the model with the prefix."""
-        room = _MAX_TOKENS - 2 - len(self._tokenizer.encode(prefix, add_special_tokens=False).ids)
-        offsets = self._tokenizer.encode(chunk.text, add_special_tokens=False).offsets
+        room = _MAX_TOKENS - 2 - len(self._offsets(prefix))
+        offsets = self._offsets(chunk.text)
         if len(offsets) <= room:
             return [Span(0, len(chunk.text))]
         starts = {sentence.start for sentence in chunk.sentences}

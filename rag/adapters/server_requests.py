@@ -14,7 +14,8 @@ Json: TypeAlias = dict[str, Any]
 
 MAX_LIMIT = 1_000
 # Source: as for the embedded index, which runs the same engine.
-_OVERSAMPLING = 2.0
+_OVERSAMPLING = 3.0
+_GRAPH_BREADTH = 512
 # Source: Qdrant documentation, Multitenancy: no global graph, 16 links within each tenant.
 _TENANT_LINKS = 16
 # Source: Qdrant documentation, Quantization, "Setting up Scalar Quantization".
@@ -23,7 +24,7 @@ _QUANTILE = 0.99
 _PLAIN_KEYWORD: Json = {"type": "keyword", "enable_hnsw": False}
 FIELD_INDEXES: tuple[tuple[str, Json], ...] = (
     ("tenant", {"type": "keyword", "is_tenant": True}),
-    ("doc_id", _PLAIN_KEYWORD),
+    ("documents", _PLAIN_KEYWORD),
     ("tags", _PLAIN_KEYWORD),
     ("at", {"type": "datetime", "enable_hnsw": False}),
 )
@@ -55,7 +56,7 @@ def condition(where: Filter) -> Json:
     """
     must = [match("tenant", where.tenant), *(match("tags", tag) for tag in where.tags)]
     if where.documents:
-        must.append({"key": "doc_id", "match": {"any": list(where.documents)}})
+        must.append({"key": "documents", "match": {"any": list(where.documents)}})
     since, until = dates.bounds(where)
     if since or until:
         edges = {"gte": since, "lte": until}
@@ -83,8 +84,9 @@ def legs(query: SearchQuery, config: ServerConfig) -> dict[str, Json]:
     }
     requests: dict[str, Json] = {}
     if query.dense is not None:
-        rescored = {"quantization": {"rescore": True, "oversampling": _OVERSAMPLING}}
-        params = rescored if config.quantization != "none" else None
+        params: Json = {"hnsw_ef": _GRAPH_BREADTH}
+        if config.quantization != "none":
+            params["quantization"] = {"rescore": True, "oversampling": _OVERSAMPLING}
         vector = query.dense.tolist()
         requests["dense"] = {"query": vector, "using": "dense", "params": params, **common}
     if query.sparse is not None and query.sparse.indices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from rag.errors import AssetError
 
 if TYPE_CHECKING:
     import tokenizers
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FileTokenizer:
@@ -28,8 +31,13 @@ class FileTokenizer:
         return self._name
 
     def count(self, text: str) -> int:
-        """Return the number of tokens of ``text``."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        """Return the number of tokens of ``text``; lone surrogates count as U+FFFD."""
+        return len(self._tokenizer.encode(encodable(text), add_special_tokens=False).ids)
+
+
+def encodable(text: str) -> str:
+    """Return the text with each lone surrogate, which UTF-8 cannot hold, replaced by U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def load_tokenizer_file(path: Path) -> tokenizers.Tokenizer:
@@ -44,7 +52,7 @@ def load_tokenizer_file(path: Path) -> tokenizers.Tokenizer:
         raise AssetError("no tokenizer file", path, "name a tiktoken encoding or a tokenizer.json")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as exc:
+    except Exception as exc:  # the library raises nothing more specific
         raise AssetError("not a tokenizer file", path, f"replace the file ({exc})") from exc
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -11,6 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from rag.adapters.server_config import ServerConfig
+from rag.adapters.server_index import QdrantServerIndex
+
 
 @dataclass
 class Recorded:
@@ -57,6 +60,11 @@ class FakeQdrant:
     def reply(self, status: int, body: bytes = b"{}", **more: Any) -> Reply:
         """Return a reply of any shape."""
         return Reply(status, body, **more)
+
+    def error(self, status: int, **headers: str) -> Reply:
+        """Return Qdrant's way to say no."""
+        body = json.dumps({"status": {"error": "told so"}, "time": 0}).encode()
+        return Reply(status, body, headers)
 
     def answer(self, request: Recorded) -> Reply:
         self.requests.append(request)
@@ -149,3 +157,19 @@ def qdrant(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQdrant]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def connect(qdrant: FakeQdrant) -> Iterator[Callable[..., QdrantServerIndex]]:
+    """Return a function from configuration fields to an index on the fake server."""
+    opened: list[QdrantServerIndex] = []
+
+    def build(**fields: Any) -> QdrantServerIndex:
+        defaults: dict[str, Any] = {"dimension": 4, "url": qdrant.url, "collection": "c"}
+        index = QdrantServerIndex(ServerConfig(**(defaults | fields)), sleep=lambda _: None)
+        opened.append(index)
+        return index
+
+    yield build
+    for index in opened:
+        index.close()

@@ -1,4 +1,7 @@
-"""One contract for everything that stores and finds chunks."""
+"""One contract for everything that stores and finds chunks.
+
+Longer than other files: a contract is read, and run over every index, as one piece.
+"""
 
 import hashlib
 import math
@@ -202,6 +205,8 @@ def test_a_chunk_comes_back_as_it_was_stored(index: Index) -> None:
         title="",
         start=1_000_000,
         sentences=(Span(0, 3), Span(3, 3), Span(4, 9)),
+        also_in=("doc-7", "doc-8"),
+        headlines=(0, 2),
     )
     bare = point(2, sentences=(), text="", tokens=0)
     index.upsert([stored, bare])
@@ -340,6 +345,13 @@ def test_filters_hold_for_both_legs_and_the_count(index: Index) -> None:
         hits = index.search(ask(terms=[7], dense=dense, **where))
         assert set(ids(hits.dense)) == set(ids(hits.sparse)) == numbered(*expected), where
         assert index.count(Filter("a", **where)) == len(expected), where
+
+
+def test_a_chunk_is_found_in_every_document_that_holds_it(index: Index) -> None:
+    index.upsert([point(1, [7], doc_id="one", also_in=("two", "three")), point(2, [7])])
+    for doc_id in ("one", "two", "three"):
+        assert ids(index.search(ask(terms=[7], documents=(doc_id,))).sparse) == [chunk_id(1)]
+        assert index.count(Filter("a", documents=(doc_id,))) == 1
 
 
 def test_a_date_bound_that_is_none_is_refused(index: Index) -> None:

@@ -33,6 +33,8 @@ def chunks(draw: st.DrawFn) -> Chunk:
         page=draw(st.none() | st.integers(0, 10**4)),
         tags=tuple(draw(st.lists(TEXT, max_size=3))),
         date=draw(st.none() | st.just("2024-05-31") | TEXT),
+        also_in=tuple(draw(st.lists(TEXT, max_size=3))),
+        headlines=tuple(draw(st.lists(st.integers(0, 9), max_size=3))),
     )
 
 

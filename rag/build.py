@@ -1,0 +1,190 @@
+"""The one composition root: from settings to working parts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.answering import Answering, PinnedAnswering
+from rag.errors import IndexStateError
+from rag.generation import Generation, ReaderSlot, read_current
+from rag.live_index import LiveIndex, OpenGeneration, Published
+from rag.meter import Place
+from rag.pack import Packer
+from rag.pipeline import Parts, Pipeline, Policy
+from rag.protocols import Analyzer, Embedder, IndexReader, SentenceSplitter, Tokenizer
+from rag.retrieve import Retrieval
+from rag.settings import Settings
+
+if TYPE_CHECKING:
+    from rag.adapters.edge_index import EdgeIndex
+    from rag.adapters.server_config import ServerConfig
+
+
+def build_tokenizer(settings: Settings) -> Tokenizer:
+    """Return the configured tokenizer.
+
+    Raises:
+        AssetError: Its vocabulary is missing or altered.
+    """
+    if settings.tokenizer.endswith(".json"):
+        from rag.adapters.tokenizers import FileTokenizer
+
+        return FileTokenizer(Path(settings.tokenizer))
+    from rag.adapters.vocabulary import TiktokenTokenizer
+
+    return TiktokenTokenizer(settings.tokenizer)
+
+
+def build_splitter() -> SentenceSplitter:
+    """Return the sentence splitter."""
+    from rag.adapters.sentences import NupunktSplitter
+
+    return NupunktSplitter()
+
+
+def build_analyzer() -> Analyzer:
+    """Return the analyzer of the lexical leg."""
+    from rag.adapters.analysis import EnglishAnalyzer
+
+    return EnglishAnalyzer()
+
+
+def build_embedder(settings: Settings) -> Embedder | None:
+    """Return the embedder, or None in the lexical tier, which loads no model.
+
+    Raises:
+        AssetError: The model is missing or altered.
+    """
+    if settings.tier == "lexical":
+        return None
+    from rag.adapters.minilm import MiniLmEmbedder
+
+    return MiniLmEmbedder(settings.embedder_threads)
+
+
+def build_pipeline(
+    settings: Settings,
+    index: IndexReader,
+    generation: Callable[[], int | None],
+    embedder: Embedder | None = None,
+) -> Pipeline:
+    """Return the pipeline over an index; ``generation`` tells which one is being served.
+
+    An ``embedder`` that is already loaded is used instead of building the configured one.
+    """
+    analyzer = build_analyzer()
+    packer = Packer(build_tokenizer(settings), analyzer)
+    embedder = embedder or build_embedder(settings)
+    parts = Parts(packer, analyzer, embedder, index, generation)
+    return Pipeline(parts, _policy(settings))
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        retrieval=Retrieval(settings.candidates, settings.packed_passages, settings.dense_weight),
+        answer_threshold=settings.answer_threshold,
+        max_question_chars=settings.max_question_chars,
+        place=Place(
+            settings.grid_gco2e_per_kwh,
+            settings.water_litres_per_kwh,
+            settings.region,
+            settings.pue,
+        ),
+        fingerprint=settings.fingerprint(),
+    )
+
+
+def build_live_index(settings: Settings) -> LiveIndex:
+    """Return the collection's published index; call ``refresh`` or ``follow`` on it."""
+    collection = settings.data_dir / settings.collection
+
+    def current() -> str | None:
+        generation = read_current(collection)
+        return generation.identity if generation else None
+
+    return LiveIndex(
+        Published(str(collection), current, lambda: _open_published(collection, settings))
+    )
+
+
+def build_answering(settings: Settings, live: LiveIndex) -> Answering:
+    """Return the pipeline over a live index, each question on one generation of it."""
+    return PinnedAnswering(build_pipeline(settings, live, lambda: live.generation), live)
+
+
+def build_server_config(settings: Settings, dimension: int | None) -> ServerConfig:
+    """Return how the configured Qdrant server is reached; dimension is that of the vectors."""
+    from rag.adapters.server_config import ServerConfig, Sharding
+
+    return ServerConfig(
+        dimension=dimension,
+        url=settings.server_url,
+        collection=settings.collection,
+        api_key=settings.server_api_key,
+        timeout_seconds=settings.server_timeout_seconds,
+        sharding=Sharding(
+            shard_number=settings.server_shards, replication_factor=settings.server_replicas
+        ),
+    )
+
+
+def _open_published(collection: Path, settings: Settings) -> OpenGeneration | None:
+    if settings.index == "server":
+        return _open_on_server(collection, settings)
+    slot = ReaderSlot.take(collection)
+    if slot is None:
+        return None
+    try:
+        _check_shape(slot.generation, settings)
+        index = _open_copy(slot)
+    except IndexStateError:
+        slot.close()
+        raise
+
+    def close() -> None:
+        try:
+            index.close()
+        finally:
+            slot.close()
+
+    return OpenGeneration(slot.generation.identity, slot.generation.number, index, close)
+
+
+def _open_copy(slot: ReaderSlot) -> EdgeIndex:
+    from rag.adapters.edge_index import EdgeIndex
+
+    try:
+        return EdgeIndex.open(slot.path)
+    except IndexStateError:
+        # If only the copy was damaged, the next attempt makes a sound one.
+        shutil.rmtree(slot.path, ignore_errors=True)
+        raise
+
+
+def _open_on_server(collection: Path, settings: Settings) -> OpenGeneration | None:
+    from rag.adapters.server_index import QdrantServerIndex
+
+    generation = read_current(collection)
+    if generation is None:
+        return None
+    _check_shape(generation, settings)
+    index = QdrantServerIndex(build_server_config(settings, generation.shape.dimension))
+    return OpenGeneration(generation.identity, generation.number, index, index.close)
+
+
+def _check_shape(generation: Generation, settings: Settings) -> None:
+    shape = generation.shape
+    if shape.index != settings.index:
+        remedy = f"set index to {shape.index}, or sync again"
+        raise IndexStateError("documents are in another index", shape.index, remedy)
+    if settings.tier == "lexical":
+        return  # a question without a vector can be asked of any index
+    from rag.adapters.minilm import FINGERPRINT
+
+    if shape.embedder != FINGERPRINT:
+        held = shape.embedder or "no vectors"
+        remedy = "set tier to lexical, or sync again with this tier"
+        raise IndexStateError("index was not made for this embedder", held, remedy)

@@ -1,0 +1,238 @@
+"""The command line: ``rag ask``, ``rag retrieve``, ``rag serve``.
+
+Stdout carries the result and nothing else. Exit status: 0 done (an abstention is a result), 1
+error, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from rag import __version__
+from rag.errors import RagError, UsageError
+
+if TYPE_CHECKING:
+    from rag.answering import Answering
+    from rag.service.schemas import QueryResponse, RetrieveResponse
+    from rag.settings import Settings
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options.command, options)
+    except Exception as exc:  # the boundary: a fault must not end in a stack trace
+        if options.debug:
+            raise
+        message = f"unexpected {type(exc).__name__}: {exc}. Run it again with --debug."
+        _complain(message)
+        return RagError.exit_code
+
+
+def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    try:
+        command(options)
+        sys.stdout.flush()
+    except RagError as exc:
+        if options.debug:
+            raise
+        _complain(str(exc))
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter would complain when it flushes again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return RagError.exit_code
+    return 0
+
+
+def _complain(message: str) -> None:
+    from rag.receipts import printable
+
+    print(f"error: {' '.join(printable(message).split())}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="rag",
+        description="Answers from your own documents, with the fewest tokens and a receipt.",
+        epilog="Settings: flag > RAG_* environment > rag.toml > default. Exit status: 0 done, "
+        "1 error, 2 usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"rag {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_ask(commands)
+    _add_retrieve(commands)
+    _add_serve(commands)
+    return parser
+
+
+def _add_ask(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "answer a question, or abstain with the reason and the nearest sources"
+    ask = commands.add_parser("ask", help=text, description=_sentence(text))
+    _add_question_options(ask)
+    ask.set_defaults(command=_ask)
+
+
+def _add_retrieve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "print the context that a generator would get for a question"
+    retrieve = commands.add_parser("retrieve", help=text, description=_sentence(text))
+    _add_question_options(retrieve)
+    retrieve.set_defaults(command=_retrieve)
+
+
+def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "serve questions over HTTP until told to stop"
+    serve = commands.add_parser("serve", help=text, description=_sentence(text))
+    serve.add_argument("--host", help="address to bind (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port; 0 picks a free one (default: 8080)")
+    _add_common_options(serve)
+    serve.set_defaults(command=_serve)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _add_question_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question", help="the question; - reads it from standard input")
+    parser.add_argument("--budget", type=int, metavar="TOKENS", help="context budget [tokens]")
+    parser.add_argument(
+        "--document", action="append", default=[], metavar="ID", help="only this; may be repeated"
+    )
+    parser.add_argument(
+        "--tag", action="append", default=[], metavar="T", help="only with it; may be repeated"
+    )
+    parser.add_argument("--since", metavar="DATE", help="only documents from this date on")
+    parser.add_argument("--until", metavar="DATE", help="only documents up to this date")
+    parser.add_argument(
+        "--json", action="store_true", help="print the body that the HTTP service returns"
+    )
+    parser.add_argument("--trace", action="store_true", help="add each stage's decision and cost")
+    _add_common_options(parser)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tenant", help="whose documents")
+    parser.add_argument("--collection", help="which set of documents")
+    parser.add_argument("--data-dir", metavar="DIR", help="where collections are stored")
+    parser.add_argument("--tier", choices=("lexical", "neural"), help="with or without vectors")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _ask(options: argparse.Namespace) -> None:
+    from rag import receipts
+
+    response = _query(options)
+    _print(options, response, lambda: receipts.answer_text(response, trace=options.trace))
+
+
+def _query(options: argparse.Namespace) -> QueryResponse:
+    from rag.service.schemas import QueryBody, query_response, to_question
+
+    body = QueryBody.checked(_body_fields(options))
+    with _answering(options) as (settings, answering):
+        return query_response(
+            body, answering.answer(to_question(body, settings, _deadline(settings)))
+        )
+
+
+def _retrieve(options: argparse.Namespace) -> None:
+    from rag import receipts
+
+    response = _context(options)
+    _print(options, response, lambda: receipts.context_text(response, trace=options.trace))
+
+
+def _context(options: argparse.Namespace) -> RetrieveResponse:
+    from rag.service.schemas import RetrieveBody, retrieve_response, to_question
+
+    body = RetrieveBody.checked(_body_fields(options))
+    with _answering(options) as (settings, answering):
+        question = to_question(body, settings, _deadline(settings))
+        return retrieve_response(body, answering.retrieve(question))
+
+
+def _print(
+    options: argparse.Namespace,
+    response: QueryResponse | RetrieveResponse,
+    text: Callable[[], str],
+) -> None:
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    print(response.model_dump_json() if options.json else text())
+
+
+def _body_fields(options: argparse.Namespace) -> dict[str, object]:
+    question = sys.stdin.read().strip() if options.question == "-" else options.question
+    return {
+        "question": question,
+        "budget_tokens": options.budget,
+        "filter": {
+            "documents": options.document,
+            "tags": options.tag,
+            "since": options.since,
+            "until": options.until,
+        },
+        "trace": options.trace,
+    }
+
+
+def _settings(options: argparse.Namespace, **more: object) -> Settings:
+    from rag.settings import load_settings
+
+    names = ("tenant", "collection", "data_dir", "tier")
+    return load_settings(**{name: getattr(options, name) for name in names}, **more)
+
+
+@contextmanager
+def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answering]]:
+    from rag.build import build_answering, build_live_index
+
+    settings = _settings(options)
+    live = build_live_index(settings)
+    live.refresh()
+    problem = live.problem()
+    if problem is not None:  # before the model is loaded, which takes longer
+        raise problem
+    try:
+        yield settings, build_answering(settings, live)
+    finally:
+        live.close()
+
+
+def _deadline(settings: Settings) -> float:
+    import time
+
+    return time.monotonic() + settings.deadline_seconds
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from rag import logs
+    from rag.build import build_answering, build_live_index
+    from rag.service.app import create_app
+    from rag.service.server import listen, serve
+
+    settings = _settings(options, host=options.host, port=options.port)
+    bound = listen(settings.host, settings.port)
+    logs.configure(sys.stderr)
+    live = build_live_index(settings)
+    live.follow()
+    try:
+        app = create_app(settings, build_answering(settings, live), live.problem)
+        serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
+    finally:
+        live.close()

@@ -1,0 +1,39 @@
+"""The guard stage: what may come in at all, and until when."""
+
+from __future__ import annotations
+
+import time
+
+from rag.errors import BackendTimeoutError, QuestionTooLongError, UsageError
+from rag.results import Question
+
+
+def check(question: Question, max_chars: int) -> None:
+    """Refuse questions that are blank, too long or already late.
+
+    Raises:
+        UsageError: The question is blank.
+        QuestionTooLongError: It has more than ``max_chars`` characters.
+        BackendTimeoutError: Its deadline has passed.
+    """
+    if not question.text.strip():
+        raise UsageError("the question is blank", repr(question.text[:20]), "ask something")
+    if len(question.text) > max_chars:
+        size = f"{len(question.text)} characters"
+        raise QuestionTooLongError("the question is too long", size, f"use at most {max_chars}")
+    check_deadline(question, "guard")
+
+
+def check_deadline(question: Question, stage: str) -> None:
+    """Stop work whose deadline has passed before the stage begins.
+
+    Raises:
+        BackendTimeoutError: The deadline has passed.
+    """
+    late = time.monotonic() - question.deadline
+    if late > 0:
+        raise BackendTimeoutError(
+            "the question's deadline passed",
+            f"{late:.2f} s before {stage}",
+            "ask again later or raise deadline_seconds",
+        )

@@ -1,0 +1,165 @@
+"""The way of a question, top to bottom: guard, retrieve, pack, answer, verify, account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rag import guard
+from rag.answer import Choice, choose
+from rag.meter import Place, RequestMeter
+from rag.pack import Need, Packer
+from rag.protocols import Analyzer, Embedder, IndexReader
+from rag.results import Answer, Citation, Context, Question, Receipt, Retrieved, Usage
+from rag.retrieve import Asked, Found, Retrieval, retrieve
+from rag.verify import cite, groundedness
+
+_NEAREST = 3  # sources shown with an abstention
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of; ``embedder`` is None in the lexical tier."""
+
+    packer: Packer
+    analyzer: Analyzer
+    embedder: Embedder | None
+    index: IndexReader
+    generation: Callable[[], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a pipeline was configured to do."""
+
+    retrieval: Retrieval
+    answer_threshold: float
+    max_question_chars: int
+    place: Place
+    fingerprint: str
+
+
+class Pipeline:
+    """Answers questions; safe to use from several threads."""
+
+    def __init__(self, parts: Parts, policy: Policy) -> None:
+        self._parts = parts
+        self._policy = policy
+
+    def retrieve(self, question: Question) -> Retrieved:
+        """Return the context for a question, within its budget.
+
+        Raises:
+            UsageError: The question is blank or too long.
+            IndexStateError: Nothing has been ingested yet.
+            BackendTimeoutError: The deadline passed.
+        """
+        meter = RequestMeter(self._policy.place)
+        _, context = self._context(question, meter)
+        return Retrieved(context, self._receipt(context, meter))
+
+    def answer(self, question: Question) -> Answer:
+        """Return a grounded answer, or an abstention with its reason.
+
+        Raises:
+            UsageError: The question is blank or too long.
+            IndexStateError: Nothing has been ingested yet.
+            BackendTimeoutError: The deadline passed.
+        """
+        meter = RequestMeter(self._policy.place)
+        found, context = self._context(question, meter)
+        with meter.stage("answer") as step:
+            guard.check_deadline(question, "answer")
+            choice = choose(question.text, found, context, self._parts.analyzer)
+            reason = self._reason_to_abstain(choice)
+            step.decision = f"abstain: {reason}" if reason else "extract the best sentence"
+        if choice is None or reason:
+            return self._abstention(reason or "", choice, context, meter)
+        return self._extracted(choice, context, meter)
+
+    def _context(self, question: Question, meter: RequestMeter) -> tuple[Found, Context]:
+        parts, policy = self._parts, self._policy
+        with meter.stage("guard") as step:
+            guard.check(question, policy.max_question_chars)
+            step.decision = "admitted"
+        with meter.stage("retrieve") as step:
+            vector = parts.embedder.embed_question(question.text) if parts.embedder else None
+            asked = Asked(question.text, tuple(parts.analyzer.terms(question.text)), vector)
+            guard.check_deadline(question, "search")
+            found = retrieve(asked, question, parts.index, policy.retrieval)
+            step.decision = f"{len(found.passages)} passages"
+        with meter.stage("pack") as step:
+            guard.check_deadline(question, "pack")
+            context = parts.packer.pack(found.passages, Need(found.idf), question.budget_tokens)
+            step.decision = f"{len(context.evidence)} sentences, {context.tokens} tokens"
+        return found, context
+
+    def _reason_to_abstain(self, choice: Choice | None) -> str | None:
+        if choice is None:
+            return "nothing in the documents matches the question within the budget"
+        if choice.confidence < self._policy.answer_threshold:
+            return (
+                f"no sentence answers it with enough confidence "
+                f"({choice.confidence:.2f} < {self._policy.answer_threshold:.2f})"
+            )
+        return None
+
+    def _extracted(self, choice: Choice, context: Context, meter: RequestMeter) -> Answer:
+        with meter.stage("verify") as step:
+            citations = (cite(choice.evidence),)
+            text = " ".join(choice.evidence.text.split())
+            grounded = groundedness(text, citations, self._parts.analyzer)
+            step.decision = f"{grounded:.2f} of the answer is in its citations"
+        return Answer(
+            text=text,
+            citations=citations,
+            abstained=False,
+            reason=None,
+            confidence=choice.confidence,
+            groundedness=grounded,
+            nearest=(),
+            context=context,
+            receipt=self._receipt(context, meter),
+        )
+
+    def _abstention(
+        self, reason: str, choice: Choice | None, context: Context, meter: RequestMeter
+    ) -> Answer:
+        return Answer(
+            text=None,
+            citations=(),
+            abstained=True,
+            reason=reason,
+            confidence=choice.confidence if choice else 0.0,
+            groundedness=None,
+            nearest=_nearest(context),
+            context=context,
+            receipt=self._receipt(context, meter),
+        )
+
+    def _receipt(self, context: Context, meter: RequestMeter) -> Receipt:
+        return Receipt(
+            usage=Usage(
+                context_tokens=context.tokens,
+                budget_tokens=context.budget_tokens,
+                prompt_tokens=None,
+                cached_tokens=None,
+                completion_tokens=None,
+                tokenizer=self._parts.packer.tokenizer.name,
+            ),
+            impact=meter.impact(),
+            saved=None,
+            cache="off",
+            trace=meter.trace(),
+            fingerprint=self._policy.fingerprint,
+            generation=self._parts.generation(),
+            seconds=meter.seconds(),
+        )
+
+
+def _nearest(context: Context) -> tuple[Citation, ...]:
+    """Return citations of the best sentences, one a document."""
+    best = sorted(context.evidence, key=lambda e: -e.score)
+    by_document = {e.chunk.doc_id: e for e in reversed(best)}
+    chosen = sorted(by_document.values(), key=lambda e: -e.score)[:_NEAREST]
+    return tuple(cite(e) for e in chosen)

@@ -1,0 +1,177 @@
+"""What a question gives back: context, citations, answer, and the receipt of all it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rag.errors import ValueRangeError
+from rag.types import Basis, Chunk, Filter, Interval, Span
+
+Stage: TypeAlias = Literal["guard", "cache", "retrieve", "rerank", "pack", "answer", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s]."""
+
+    text: str
+    where: Filter
+    budget_tokens: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved chunk with its fused score and its sentences' cosines to the question.
+
+    ``cosines`` is empty where there are no sentence vectors (lexical tier).
+    """
+
+    chunk: Chunk
+    score: float
+    cosines: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One packed sentence: where it stands and how much it promised."""
+
+    chunk: Chunk
+    sentence: int  # index into chunk.sentences
+    score: float
+    cosine: float | None  # to the question; None in the lexical tier
+    coverage: float  # share of the question's IDF mass that the sentence holds
+    source: int  # number of its line in the context, from 1; 0 before it is written
+
+    @property
+    def text(self) -> str:
+        """The sentence, verbatim."""
+        return self.chunk.sentence(self.sentence)
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The headings that the sentence stands under, outermost first."""
+        own, above = self.chunk.headline(self.sentence), self.chunk.headings
+        return above if own is None or own in above else (*above, own)
+
+    @property
+    def span(self) -> Span:
+        """Where the sentence stands in its document [characters]."""
+        span = self.chunk.sentences[self.sentence]
+        return Span(self.chunk.start + span.start, self.chunk.start + span.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The packed evidence as a generator would read it; never over its budget."""
+
+    text: str
+    tokens: int
+    budget_tokens: int
+    evidence: tuple[Evidence, ...]
+
+    def __post_init__(self) -> None:
+        if self.tokens > self.budget_tokens:
+            raise ValueRangeError(
+                "context over budget", f"{self.tokens} > {self.budget_tokens}", "pack less"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement comes from: ``quote == document.text[start:end]``."""
+
+    doc_id: str
+    title: str
+    quote: str
+    start: int
+    end: int
+    page: int | None
+    headings: tuple[str, ...]
+    also_in: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens in the configured tokenizer; None where no generator was called."""
+
+    context_tokens: int
+    budget_tokens: int
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    tokenizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What the request cost; None is unknown, never zero."""
+
+    joules: Interval | None
+    gco2e: Interval | None
+    litres: Interval | None
+    cpu_seconds: Interval | None
+    basis: Basis
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One stage's decision with its reason and its cost."""
+
+    stage: Stage
+    decision: str
+    seconds: float
+    joules: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What every result carries: usage, impact, the way it went, and what produced it.
+
+    ``saved`` is None until the evaluation has measured a baseline for this configuration.
+    """
+
+    usage: Usage
+    impact: Impact
+    saved: Impact | None
+    cache: Literal["off", "miss", "exact", "semantic"]
+    trace: tuple[TraceStep, ...]
+    fingerprint: str
+    generation: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The context for a question, without an answer."""
+
+    context: Context
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A grounded answer, or an abstention with its reason and the nearest sources.
+
+    ``text`` is None exactly when ``abstained``. ``confidence`` is the calibrated probability that
+    the cited sentence holds the answer. ``groundedness`` is the share of the answer that its
+    citations support, None when abstained.
+    """
+
+    text: str | None
+    citations: tuple[Citation, ...]
+    abstained: bool
+    reason: str | None
+    confidence: float
+    groundedness: float | None
+    nearest: tuple[Citation, ...]
+    context: Context
+    receipt: Receipt
+
+    def __post_init__(self) -> None:
+        if self.abstained != (self.text is None) or self.abstained != (self.reason is not None):
+            raise ValueRangeError(
+                "abstention", self.abstained, "an abstention has a reason and no text"
+            )

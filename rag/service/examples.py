@@ -1,0 +1,66 @@
+"""Example responses for the interface's description; a test checks them against the schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_QUOTE = "The pump is covered for 24 months from delivery."
+_TITLE = "Pump manual"
+_CITATION: Final[Mapping[str, object]] = {
+    "doc_id": "manuals/pump.pdf",
+    "title": _TITLE,
+    "quote": _QUOTE,
+    "start": 1840,
+    "end": 1840 + len(_QUOTE),
+    "page": 7,
+    "headings": ["Warranty"],
+    "also_in": [],
+}
+_RECEIPT: Final[Mapping[str, object]] = {
+    "usage": {
+        "context_tokens": 118,
+        "budget_tokens": 256,
+        "prompt_tokens": None,
+        "cached_tokens": None,
+        "completion_tokens": None,
+        "tokenizer": "cl100k_base",
+    },
+    "impact": {
+        "joules": {"low": 0.03, "high": 0.09},
+        "gco2e": None,
+        "litres": None,
+        "cpu_seconds": {"low": 0.011, "high": 0.021},
+        "basis": "estimated",
+        "region": None,
+    },
+    "saved": None,
+    "cache": "off",
+    "trace": None,
+    "fingerprint": "0f3a9c51d2be",
+    "generation": 12,
+    "seconds": 0.014,
+}
+_CONTEXT: Final[Mapping[str, object]] = {"text": f"[1] {_TITLE}\n{_QUOTE}", "tokens": 118}
+
+QUESTION: Final[Mapping[str, Any]] = {
+    "question": "How long is the warranty of the pump?",
+    "budget_tokens": 256,
+    "filter": {"tags": ["manuals"], "since": "2024-01-01"},
+}
+ANSWER: Final[Mapping[str, object]] = {
+    **_RECEIPT,
+    "answer": _QUOTE,
+    "abstained": False,
+    "reason": None,
+    "confidence": 0.87,
+    "groundedness": 1.0,
+    "citations": [_CITATION],
+    "nearest": [],
+    "context": None,
+}
+CONTEXT: Final[Mapping[str, object]] = {
+    **_RECEIPT,
+    "context": _CONTEXT,
+    "evidence": [{**_CITATION, "source": 1, "score": 0.64}],
+}

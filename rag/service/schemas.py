@@ -1,0 +1,311 @@
+"""Bodies of the HTTP interface, with units; what they say is also the CLI's ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from rag import dates
+from rag.errors import ValueRangeError
+from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved
+from rag.service.examples import QUESTION
+from rag.settings import Settings
+from rag.types import Filter
+
+_Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def checked(cls, fields: Mapping[str, object]) -> Self:
+        """Return the body made of some fields.
+
+        Raises:
+            ValueRangeError: A field is outside its bounds.
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as exc:
+            raise _as_ours(exc) from exc
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
+
+
+class FilterBody(_Request):
+    """Which documents may be looked at; what is left out restricts nothing."""
+
+    documents: list[_Text] = Field(
+        default=[], max_length=256, description="any of these document ids"
+    )
+    tags: list[_Text] = Field(default=[], max_length=64, description="all of these tags")
+    since: str | None = Field(
+        default=None,
+        max_length=64,
+        description="first date, ISO 8601, inclusive; a year or month counts",
+    )
+    until: str | None = Field(
+        default=None,
+        max_length=64,
+        description="last date, ISO 8601, inclusive; a year or month counts",
+    )
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_date(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and dates.covered(value) is None:
+            remedy = "use an ISO 8601 date such as 2024-05-31"
+            raise ValueRangeError(f"{info.field_name} is no date", value[:64], remedy)
+        return value
+
+
+class RetrieveBody(_Request):
+    """A question for which context is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [dict(QUESTION)]})
+
+    question: str = Field(
+        min_length=1, description="the question [characters: at most max_question_chars]"
+    )
+    budget_tokens: int | None = Field(
+        default=None, ge=16, le=32768, description="context budget [tokens]; default: the service's"
+    )
+    filter: FilterBody = Field(default=FilterBody(), description="which documents may be looked at")
+    tenant: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        description="whose documents; default: the service's",
+    )
+    trace: bool = Field(
+        default=False, description="whether to return each stage's decision and cost"
+    )
+
+
+class QueryBody(RetrieveBody):
+    """A question for which an answer is wanted."""
+
+    include_context: bool = Field(default=False, description="whether to return the packed context")
+
+
+class IntervalBody(_Response):
+    """A quantity known to lie between two bounds."""
+
+    low: float = Field(description="lower bound")
+    high: float = Field(description="upper bound")
+
+
+class CitationBody(_Response):
+    """Where a statement comes from."""
+
+    doc_id: str = Field(description="id of the document")
+    title: str = Field(description="title of the document")
+    quote: str = Field(description="the document's text from start to end, verbatim")
+    start: int = Field(description="first character in the document's text, from 0")
+    end: int = Field(description="character after the last")
+    page: int | None = Field(description="page, from 1; null if the document has none")
+    headings: tuple[str, ...] = Field(description="headings it stands under, outermost first")
+    also_in: tuple[str, ...] = Field(description="further documents with the same passage")
+
+
+class EvidenceBody(CitationBody):
+    """One packed sentence."""
+
+    source: int = Field(description="number that stands for its document in the context, from 1")
+    score: float = Field(description="how much it promised; higher is better")
+
+
+class ContextBody(_Response):
+    """The packed context, as a generator would read it."""
+
+    text: str = Field(description="the context")
+    tokens: int = Field(description="its size in the configured tokenizer [tokens]")
+
+
+class UsageBody(_Response):
+    """Token counts in the configured tokenizer; null where no generator was called."""
+
+    context_tokens: int = Field(description="packed context [tokens]")
+    budget_tokens: int = Field(description="what it was allowed to be [tokens]")
+    prompt_tokens: int | None = Field(description="sent to the generator [tokens]")
+    cached_tokens: int | None = Field(description="of those, read from its cache [tokens]")
+    completion_tokens: int | None = Field(description="written by the generator [tokens]")
+    tokenizer: str = Field(description="what counted them")
+
+
+class ImpactBody(_Response):
+    """What the request cost; null is unknown, never zero."""
+
+    joules: IntervalBody | None = Field(description="energy [J]")
+    gco2e: IntervalBody | None = Field(description="greenhouse gas [g CO2e]")
+    litres: IntervalBody | None = Field(description="water [L]")
+    cpu_seconds: IntervalBody | None = Field(description="processor time [s]")
+    basis: Literal["measured", "estimated"] = Field(description="how the energy is known")
+    region: str | None = Field(description="where it was spent")
+
+
+class TraceBody(_Response):
+    """One stage of the way a question took."""
+
+    stage: str = Field(description="name of the stage")
+    decision: str = Field(description="what was decided, and why")
+    seconds: float = Field(description="wall time [s]")
+    joules: IntervalBody | None = Field(description="energy [J]")
+
+
+class ReceiptBody(_Response):
+    """What every result carries."""
+
+    usage: UsageBody = Field(description="token counts")
+    impact: ImpactBody = Field(description="what the request cost")
+    saved: ImpactBody | None = Field(description="against the measured baseline; null if none is")
+    cache: Literal["off", "miss", "exact", "semantic"] = Field(description="what the cache did")
+    trace: tuple[TraceBody, ...] | None = Field(description="stages in order; null unless asked")
+    fingerprint: str = Field(description="identity of the settings that shape an answer")
+    generation: int | None = Field(description="which published state of the documents was asked")
+    seconds: float = Field(description="wall time in the pipeline [s]")
+
+
+class AnswerBody(_Response):
+    """An answer with its sources, or an abstention with its reason."""
+
+    answer: str | None = Field(description="the answer; null exactly when abstained")
+    abstained: bool = Field(description="whether the documents do not answer it well enough")
+    reason: str | None = Field(description="why it abstained; null when answered")
+    confidence: float = Field(description="probability that the cited sentence answers it, 0 to 1")
+    groundedness: float | None = Field(
+        description="share of the answer that its citations support, 0 to 1; null when abstained"
+    )
+    citations: tuple[CitationBody, ...] = Field(description="what the answer rests on, best first")
+    nearest: tuple[CitationBody, ...] = Field(description="nearest sources of an abstention")
+    context: ContextBody | None = Field(description="the packed context; null unless asked")
+
+
+class FoundBody(_Response):
+    """The context for a question."""
+
+    context: ContextBody = Field(description="the packed context")
+    evidence: tuple[EvidenceBody, ...] = Field(description="its sentences, in its order")
+
+
+class QueryResponse(ReceiptBody, AnswerBody):
+    """An answer, or an abstention, and what it cost."""
+
+
+class RetrieveResponse(ReceiptBody, FoundBody):
+    """The context for a question, and what it cost."""
+
+
+class HealthBody(_Response):
+    """Whether the process is up."""
+
+    status: Literal["ok"] = Field(default="ok", description="always ok")
+
+
+class ReadyBody(_Response):
+    """What can be asked."""
+
+    status: Literal["ready"] = Field(default="ready", description="always ready")
+    fingerprint: str = Field(description="identity of the settings that shape an answer")
+
+
+class ProblemBody(_Response):
+    """A problem as in RFC 9457, with the field, its value and the remedy."""
+
+    type: str = Field(description="identifies the kind of problem")
+    title: str = Field(description="the kind of problem, in words")
+    status: int = Field(description="HTTP status")
+    detail: str = Field(description="what happened this time")
+    field: str | None = Field(description="path of the field at fault, such as filter.since")
+    value: str | None = Field(description="what stood there, shortened")
+    remedy: str = Field(description="what to do")
+    id: str | None = Field(description="name of this occurrence in the service's log")
+
+
+def to_question(body: RetrieveBody, settings: Settings, deadline: float) -> Question:
+    """Return the question that a request body asks.
+
+    Args:
+        body: The checked body.
+        settings: Where the tenant and the budget come from if the body names none.
+        deadline: When it is given up, on the monotonic clock [s].
+    """
+    where = Filter(
+        tenant=body.tenant or settings.tenant,
+        documents=tuple(body.filter.documents),
+        tags=tuple(body.filter.tags),
+        since=body.filter.since,
+        until=body.filter.until,
+    )
+    return Question(body.question, where, body.budget_tokens or settings.budget_tokens, deadline)
+
+
+def query_response(body: QueryBody, answer: Answer) -> QueryResponse:
+    """Return the response body for an answer, with what the request asked for."""
+    return QueryResponse(
+        answer=answer.text,
+        abstained=answer.abstained,
+        reason=answer.reason,
+        confidence=answer.confidence,
+        groundedness=answer.groundedness,
+        citations=_citations(answer.citations),
+        nearest=_citations(answer.nearest),
+        context=ContextBody.model_validate(answer.context) if body.include_context else None,
+        **_receipt(body, answer.receipt),
+    )
+
+
+def retrieve_response(body: RetrieveBody, found: Retrieved) -> RetrieveResponse:
+    """Return the response body for a context."""
+    return RetrieveResponse(
+        context=ContextBody.model_validate(found.context),
+        evidence=tuple(_evidence(item) for item in found.context.evidence),
+        **_receipt(body, found.receipt),
+    )
+
+
+def _citations(citations: tuple[Citation, ...]) -> tuple[CitationBody, ...]:
+    return tuple(CitationBody.model_validate(citation) for citation in citations)
+
+
+def _evidence(item: Evidence) -> EvidenceBody:
+    chunk, span = item.chunk, item.span
+    return EvidenceBody(
+        doc_id=chunk.doc_id,
+        title=chunk.title,
+        quote=item.text,
+        start=span.start,
+        end=span.end,
+        page=chunk.page,
+        headings=chunk.headings,
+        also_in=chunk.also_in,
+        source=item.source,
+        score=item.score,
+    )
+
+
+def _receipt(body: RetrieveBody, receipt: Receipt) -> dict[str, Any]:
+    fields = {name: getattr(receipt, name) for name in ReceiptBody.model_fields}
+    if not body.trace:
+        fields["trace"] = None
+    return fields
+
+
+def _as_ours(error: ValidationError) -> ValueRangeError:
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ValueRangeError):
+        return cause
+    name = ".".join(str(part) for part in first["loc"])
+    return ValueRangeError(f"{name} cannot be used", repr(first["input"])[:120], first["msg"])

@@ -1,0 +1,87 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.adapters.analysis import EnglishAnalyzer
+
+ANALYZER = EnglishAnalyzer()
+words = st.sampled_from("Logs log kept keeping naïve NAIVE EU 4711 über the of is a-b x_1".split())
+
+
+def same(first: str, second: str) -> bool:
+    return ANALYZER.terms(first) == ANALYZER.terms(second) != []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("retention", "Retentions"),
+        ("connected", "connecting"),
+        ("policies", "policy"),
+        ("café", "CAFE"),
+        ("cafe\u0301", "café"),
+        ("Ångström", "angstrom"),
+        ("ﬁle", "file"),
+        ("İstanbul", "istanbul"),
+        ("Acme™", "acmetm"),
+        ("snake_case", "snake case"),
+        ("logs, kept!", "the logs; (kept)"),
+    ],
+)
+def test_forms_of_a_word_are_one_term(first: str, second: str) -> None:
+    assert same(first, second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("retention", "detention"),
+        ("rfc2119", "rfc2118"),
+        ("rfc822s", "rfc822"),  # what holds a digit is never stemmed
+        ("1990s", "1990"),
+        ("30", "300"),
+    ],
+)
+def test_identifiers_and_numbers_are_kept_apart(first: str, second: str) -> None:
+    assert not same(first, second)
+
+
+def test_stop_words_and_question_words_are_no_terms() -> None:
+    assert ANALYZER.terms("What is it that the and of, when how why do they?") == []
+    assert ANALYZER.terms("") == []
+    assert len(ANALYZER.terms("How long are the logs kept?")) == 3
+
+
+def test_order_and_repeats_are_kept() -> None:
+    log, keep = ANALYZER.terms("log keep")
+    assert ANALYZER.terms("keep the log, log or keep") == [keep, log, log, keep]
+
+
+def test_ids_do_not_change_between_releases() -> None:
+    """An index outlives the process that made it."""
+    assert ANALYZER.terms("Retention of logs: 30 days, naïve") == EnglishAnalyzer().terms(
+        "retention logs 30 days naive"
+    )
+    assert ANALYZER.terms("retention log 30") == [1_695_497_052, 1_811_268_606, 749_129_358]
+
+
+@given(st.text(st.characters()))
+def test_ids_are_unsigned_32_bit_numbers_and_the_same_every_time(text: str) -> None:
+    terms = ANALYZER.terms(text)
+    assert all(0 <= term < 2**32 for term in terms)
+    assert EnglishAnalyzer().terms(text) == terms
+
+
+@given(st.lists(words))
+def test_terms_of_a_text_are_those_of_its_words(parts: list[str]) -> None:
+    alone = [term for part in parts for term in ANALYZER.terms(part)]
+    assert ANALYZER.terms(" ".join(parts)) == alone
+
+
+@given(st.text(st.characters(categories=["Lu", "Ll"]), max_size=20))
+def test_composed_and_decomposed_text_is_the_same(text: str) -> None:
+    composed = unicodedata.normalize("NFC", text)
+    decomposed = unicodedata.normalize("NFD", text)
+    assert ANALYZER.terms(composed) == ANALYZER.terms(decomposed)

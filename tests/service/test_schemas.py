@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+
+from rag.errors import ValueRangeError
+from rag.results import (
+    Answer,
+    Citation,
+    Context,
+    Evidence,
+    Impact,
+    Receipt,
+    Retrieved,
+    TraceStep,
+    Usage,
+)
+from rag.service.examples import ANSWER, CONTEXT, QUESTION
+from rag.service.schemas import (
+    FilterBody,
+    QueryBody,
+    QueryResponse,
+    RetrieveBody,
+    RetrieveResponse,
+    query_response,
+    retrieve_response,
+    to_question,
+)
+from rag.settings import Settings, load_settings
+from rag.types import Chunk, Filter, Interval, Span
+
+TEXT = "It lasts. It works."
+CHUNK = Chunk("c", "d", "T", TEXT, 100, 119, 6, (Span(0, 9), Span(10, 19)), ("H",), 3)
+CITATION = Citation("d", "T", "It lasts.", 100, 109, 3, ("H",), ("e",))
+EVIDENCE = Evidence(chunk=CHUNK, sentence=1, score=0.5, cosine=None, coverage=1.0, source=1)
+CONTEXT_VALUE = Context("[1] It works.", 5, 64, (EVIDENCE,))
+RECEIPT = Receipt(
+    Usage(5, 64, None, None, None, "cl100k_base"),
+    Impact(Interval(0.1, 0.2), None, None, Interval(0.01, 0.02), "estimated", None),
+    None,
+    "off",
+    (TraceStep("pack", "1 sentence", 0.001, None),),
+    "abc",
+    7,
+    0.5,
+)
+ANSWER_VALUE = Answer("It lasts.", (CITATION,), False, None, 0.9, 1.0, (), CONTEXT_VALUE, RECEIPT)
+
+
+def test_bounds_are_those_of_the_settings() -> None:
+    for name in ("budget_tokens", "tenant"):
+        ours = RetrieveBody.model_fields[name].metadata
+        theirs = Settings.model_fields[name].metadata
+        assert str(ours) == str(theirs)
+
+
+def test_examples_are_valid() -> None:
+    QueryBody.checked(QUESTION)
+    assert QueryResponse.model_validate(ANSWER).answer
+    assert RetrieveResponse.model_validate(CONTEXT).evidence
+
+
+@pytest.mark.parametrize("body", [QueryBody, QueryResponse, RetrieveBody, RetrieveResponse])
+def test_every_field_is_described(body: type[BaseModel]) -> None:
+    schema = body.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        assert part["description"]
+        assert [
+            name for name, field in part["properties"].items() if "description" not in field
+        ] == []
+
+
+def test_defaults_come_from_the_settings() -> None:
+    settings = load_settings()
+    question = to_question(QueryBody.checked({"question": "q"}), settings, 5.0)
+    assert question.where == Filter(settings.tenant)
+    assert question.budget_tokens == settings.budget_tokens
+    assert question.deadline == 5.0
+
+
+def test_a_body_that_names_everything_is_taken_over() -> None:
+    settings = load_settings()
+    where = {"documents": ["a", "b"], "tags": ["t"], "since": "2024", "until": "2024-05-31"}
+    fields = {"question": "q", "budget_tokens": 32, "tenant": "x", "filter": where}
+    question = to_question(RetrieveBody.checked(fields), settings, 1.0)
+    assert question.where == Filter("x", ("a", "b"), ("t",), "2024", "2024-05-31")
+    assert question.budget_tokens == 32
+
+
+@pytest.mark.parametrize("date", ["", "tomorrow", "2024-13-01", "31.05.2024"])
+def test_a_date_that_is_none_is_refused(date: str) -> None:
+    with pytest.raises(ValueRangeError, match="ISO 8601"):
+        FilterBody.checked({"since": date})
+
+
+def test_a_value_out_of_bounds_names_its_field() -> None:
+    with pytest.raises(ValueRangeError, match=r"budget_tokens cannot be used: 15\..*16"):
+        QueryBody.checked({"question": "q", "budget_tokens": 15})
+
+
+def test_an_answer_is_given_with_all_it_carries_and_nothing_unasked() -> None:
+    response = query_response(QueryBody.checked({"question": "q"}), ANSWER_VALUE)
+    fields = response.model_dump(mode="json")
+    assert fields["answer"] == "It lasts."
+    assert fields["citations"] == [
+        {
+            "doc_id": "d",
+            "title": "T",
+            "quote": "It lasts.",
+            "start": 100,
+            "end": 109,
+            "page": 3,
+            "headings": ["H"],
+            "also_in": ["e"],
+        }
+    ]
+    assert fields["impact"]["joules"] == {"low": 0.1, "high": 0.2}
+    assert fields["impact"]["gco2e"] is None
+    assert (fields["generation"], fields["fingerprint"], fields["seconds"]) == (7, "abc", 0.5)
+    assert fields["trace"] is None
+    assert fields["context"] is None
+
+
+def test_trace_and_context_come_when_asked() -> None:
+    body = QueryBody.checked({"question": "q", "trace": True, "include_context": True})
+    fields = query_response(body, ANSWER_VALUE).model_dump(mode="json")
+    assert fields["context"] == {"text": "[1] It works.", "tokens": 5}
+    assert fields["trace"] == [
+        {"stage": "pack", "decision": "1 sentence", "seconds": 0.001, "joules": None}
+    ]
+
+
+def test_retrieved_evidence_says_where_each_sentence_stands() -> None:
+    found = retrieve_response(
+        RetrieveBody.checked({"question": "q"}), Retrieved(CONTEXT_VALUE, RECEIPT)
+    )
+    [evidence] = found.evidence
+    assert (evidence.quote, evidence.start, evidence.end) == ("It works.", 110, 119)
+    assert (evidence.source, evidence.score, evidence.page) == (1, 0.5, 3)
+    assert found.context.text == "[1] It works."
