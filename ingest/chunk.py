@@ -90,6 +90,7 @@ def _chunk(document: Document, piece: _Piece, block_starts: list[int]) -> Chunk:
     start, end = piece.sentences[0].start, piece.sentences[-1].end
     text = document.text[start:end]
     block = bisect_right(block_starts, start) - 1
+    headings = {b.start for b in document.blocks if b.kind == "heading"}
     return Chunk(
         id=chunk_id(document.id, start, end, text),
         doc_id=document.id,
@@ -103,4 +104,5 @@ def _chunk(document: Document, piece: _Piece, block_starts: list[int]) -> Chunk:
         page=document.blocks[block].page if block >= 0 else None,
         tags=document.tags,
         date=document.date,
+        headlines=tuple(i for i, s in enumerate(piece.sentences) if s.start in headings),
     )

@@ -76,7 +76,7 @@ class Calibration:
         return 1 / (1 + math.exp(-(self.intercept + sum(w * x for w, x in terms))))
 
 
-# Source: fitted by eval/bench/calibrate.py; see docs/adr/0004-abstention.md for data and reliability.
+# Source: fitted by eval/bench/calibrate.py; data and reliability in docs/adr/0004-abstention.md.
 NEURAL = Calibration(-5.99, (2.66, 3.97, 2.92, 1.66))
 LEXICAL = Calibration(-4.69, (4.42, 0.00, 2.92, 1.32))
 

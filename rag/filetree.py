@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,20 @@ def copy_file(source: Path, target: Path) -> None:
         if exc.errno not in _NO_KERNEL_COPY:
             raise
         shutil.copyfile(source, target)
+
+
+def tree_digest(path: Path) -> str:
+    """Return the SHA-256 over the names and contents of all files below a directory.
+
+    Raises:
+        OSError: Something cannot be read.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        with file.open("rb") as handle:
+            content = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest.update(f"{content}  {file.relative_to(path).as_posix()}\n".encode())
+    return digest.hexdigest()
 
 
 def sync_tree(path: Path) -> None:

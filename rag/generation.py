@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rag.errors import IndexStateError
-from rag.filetree import copy_tree
+from rag.filetree import copy_tree, tree_digest
 
 POINTER = "CURRENT"
 INFO = "generation.json"
@@ -57,7 +57,8 @@ class Generation:
     """One published state of a collection.
 
     ``created`` is UTC, ISO 8601. ``digest`` is the SHA-256 of the manifest and so names the
-    content. ``chunks`` are those stored in the index, ``tokens`` their sum.
+    content; ``index_digest`` is that of the index's files, empty for an index on a server.
+    ``chunks`` are those stored in the index, ``tokens`` their sum.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class Generation:
     chunks: int
     tokens: int
     digest: str
+    index_digest: str = ""
 
     @property
     def index_path(self) -> Path:
@@ -155,6 +157,20 @@ def write_generation(
     (generation.path / INFO).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
+def copy_index(generation: Generation, target: Path) -> None:
+    """Copy a generation's index to a new directory and check that it is the published one.
+
+    The engine opens some damaged indexes without complaint, and then finds nothing.
+
+    Raises:
+        IndexStateError: A file was altered or is missing.
+        OSError: It cannot be copied.
+    """
+    copy_tree(generation.index_path, target)
+    if tree_digest(target) != generation.index_digest:
+        raise IndexStateError("altered index", generation.index_path, _remedy(generation.path))
+
+
 class ReaderSlot:
     """A private copy of a generation's index that this process may open until it lets go."""
 
@@ -219,6 +235,9 @@ class ReaderSlot:
                 os.close(lock)
                 return None
             _keep_only(directory, target.name)
+        except IndexStateError:
+            os.close(lock)
+            raise
         except OSError as exc:
             os.close(lock)
             raise IndexStateError(
@@ -263,7 +282,7 @@ def _copy_published(generation: Generation, target: Path) -> bool:
     with shared_lock(generation.path) as present:
         if not present:
             return False
-        copy_tree(generation.index_path, partial)
+        copy_index(generation, partial)
     partial.rename(target)
     return True
 

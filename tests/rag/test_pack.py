@@ -39,6 +39,15 @@ class Words:
         return len(text.split())
 
 
+class Growing:
+    """Texts cost more together than apart: no sum of counts is to be trusted."""
+
+    name = "growing"
+
+    def count(self, text: str) -> int:
+        return len(text) + len(text) ** 2 // 200
+
+
 ANALYZER = EnglishAnalyzer()
 MINILM = Path(rag.adapters.__file__).parent.parent / "assets/all-minilm-l6-v2/tokenizer.json"
 TOKENIZERS: tuple[Tokenizer, ...] = (
@@ -46,6 +55,7 @@ TOKENIZERS: tuple[Tokenizer, ...] = (
     FileTokenizer(MINILM),
     Characters(),
     Words(),
+    Growing(),
 )
 TOPIC = ("retention", "records", "limit", "EU", "4711", "naïve")
 HOSTILE = (

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.terms import embedded_prefix, indexed_text, source_line
@@ -28,6 +28,7 @@ def test_without_names_there_is_no_prefix(make_chunk: MakeChunk) -> None:
     assert indexed_text(make_chunk(["Logs are kept."])) == "\nLogs are kept."
 
 
+@example(title="x" * 150, headings=["y" * 150])
 @given(title=st.text(max_size=300), headings=st.lists(st.text(max_size=300), max_size=4))
 def test_the_prefix_is_bounded(make_chunk: MakeChunk, title: str, headings: list[str]) -> None:
     chunk = make_chunk(["Logs are kept."], title=title, headings=tuple(headings))

@@ -1,0 +1,149 @@
+"""The composition root of ingest: from settings to what a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ingest.chunk import Chunker
+from ingest.embedding_pool import EmbedderFactory, EmbeddingPool
+from ingest.indexing import Vectorizer, WritableIndex
+from ingest.plan import ParseTask
+from ingest.vectors import VectorStore
+from rag.errors import LoadError, RagError
+from rag.protocols import Analyzer, Embedder
+from rag.settings import Settings
+from rag.types import Document
+
+# Raise it when a loader or the chunker gives other text or other chunks for the same file.
+PARSER_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """The dense leg: how an embedder is built, in any process, and what its vectors are called."""
+
+    make_embedder: EmbedderFactory
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """What a run works with, each part built when it is first needed.
+
+    ``dense`` is None in the lexical tier. ``parse`` yields each task with its document or the
+    error that it ended in. ``open_index`` opens the index in a directory, or makes one with
+    vectors of that dimension; a server's index has no directory.
+    """
+
+    settings: Settings
+    dense: Dense | None
+    make_chunker: Callable[[], Chunker]
+    make_analyzer: Callable[[], Analyzer]
+    parse: Callable[[Sequence[ParseTask]], Iterator[tuple[ParseTask, Document | RagError]]]
+    open_index: Callable[[Path, int | None], WritableIndex]
+
+    @property
+    def collection_dir(self) -> Path:
+        """Where the collection is stored."""
+        return self.settings.data_dir / self.settings.collection
+
+    @property
+    def shape(self) -> str:
+        """Name of the settings that cut documents into chunks."""
+        settings = self.settings
+        return f"{PARSER_VERSION}|{settings.tokenizer}|{settings.chunk_tokens}"
+
+    def vectorizer(self, store: VectorStore) -> Vectorizer | None:
+        """Return what makes vectors, None in the lexical tier."""
+        if self.dense is None:
+            return None
+        pool = EmbeddingPool(self.dense.make_embedder, self.settings.ingest_workers)
+        return Vectorizer(store, pool, self.dense.fingerprint)
+
+
+def build_toolkit(settings: Settings) -> Toolkit:
+    """Return what a run with these settings works with; loads nothing yet."""
+    from rag.build import build_analyzer
+
+    return Toolkit(
+        settings=settings,
+        dense=_dense(settings),
+        make_chunker=partial(_chunker, settings),
+        make_analyzer=build_analyzer,
+        parse=partial(parse_files, settings),
+        open_index=partial(open_index, settings),
+    )
+
+
+def parse_files(
+    settings: Settings, tasks: Sequence[ParseTask]
+) -> Iterator[tuple[ParseTask, Document | RagError]]:
+    """Yield each task with its document or its error, in their order."""
+    from ingest.load.limits import ParseLimits
+    from ingest.load.sandbox import ParserPool
+
+    limits = ParseLimits(
+        wall_seconds=settings.parse_seconds,
+        memory_bytes=settings.parse_memory_mb << 20,
+        input_bytes=largest_file(settings),
+    )
+    workers = min(settings.ingest_workers, max(1, len(tasks)))
+    with ParserPool(workers, limits=limits) as pool:
+        items = ((Path(task.file.path), task.doc_id) for task in tasks)
+        for task, outcome in zip(tasks, pool.load_many(items), strict=True):
+            error = LoadError("no document", task.doc_id, "report this as a bug")
+            yield task, outcome.document or outcome.error or error
+
+
+def largest_file(settings: Settings) -> int:
+    """Return the size above which a file is not read [bytes]."""
+    return int(settings.max_file_mb * 1e6)
+
+
+def open_index(settings: Settings, path: Path, dimension: int | None) -> WritableIndex:
+    """Open or make the index that the settings name.
+
+    Raises:
+        IndexStateError: The embedded index cannot be opened.
+        BackendError: The server cannot be reached or refuses.
+    """
+    if settings.index == "server":
+        return _server_index(settings, dimension)
+    from rag.adapters.edge_index import EdgeIndex
+    from rag.adapters.edge_layout import IndexConfig
+
+    if path.exists():
+        return EdgeIndex.open(path)
+    return EdgeIndex.create(path, IndexConfig(dimension))
+
+
+def _server_index(settings: Settings, dimension: int | None) -> WritableIndex:
+    from rag.adapters.server_index import QdrantServerIndex
+    from rag.build import build_server_config
+
+    index = QdrantServerIndex(build_server_config(settings, dimension))
+    index.ensure_collection()
+    return index
+
+
+def _dense(settings: Settings) -> Dense | None:
+    if settings.tier == "lexical":
+        return None
+    from rag.adapters.minilm import FINGERPRINT
+
+    return Dense(partial(_embedder, settings.embedder_threads), FINGERPRINT)
+
+
+def _embedder(threads: int) -> Embedder:
+    from rag.adapters.minilm import MiniLmEmbedder
+
+    return MiniLmEmbedder(threads)
+
+
+def _chunker(settings: Settings) -> Chunker:
+    from rag.build import build_splitter, build_tokenizer
+
+    return Chunker(build_tokenizer(settings), build_splitter(), settings.chunk_tokens)

@@ -1,0 +1,239 @@
+"""The command line: ``rag-ingest sync``, ``retry``, ``rollback``, ``prune``, ``status``.
+
+Stdout carries the result and nothing else; progress goes to stderr. Exit status: 0 all is well,
+1 files failed or the run did, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from rag import __version__
+from rag.errors import RagError, UsageError
+
+if TYPE_CHECKING:
+    from ingest.progress import Progress
+    from ingest.sync import SyncRequest
+    from rag.settings import Settings
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except Exception as exc:  # the boundary: a fault must not end in a stack trace
+        if options.debug:
+            raise
+        _complain(f"unexpected {type(exc).__name__}: {exc}. Run it again with --debug.")
+        return RagError.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status: int = options.command(options)
+        sys.stdout.flush()
+    except RagError as exc:
+        if options.debug:
+            raise
+        _complain(str(exc))
+        return exc.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the published generation is as it was; run it again", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter would complain when it flushes again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return RagError.exit_code
+    return status
+
+
+def _complain(message: str) -> None:
+    from rag.receipts import printable
+
+    print(f"error: {' '.join(printable(message).split())}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="rag-ingest",
+        description="Brings an index up to date with files, safely and at the least compute.",
+        epilog="Settings: flag > RAG_* environment > rag.toml > default. Exit status: 0 all is "
+        "well, 1 files failed or the run did, 2 usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"rag-ingest {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_sync(commands)
+    _add_retry(commands)
+    _add_upkeep(commands)
+    return parser
+
+
+def _add_sync(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "index new and changed files, leave unchanged ones alone"
+    sync = commands.add_parser("sync", help=text, description=f"{text.capitalize()}.")
+    sync.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
+    sync.add_argument(
+        "--delete-missing",
+        action="store_true",
+        help="remove this tenant's documents whose files under PATH are gone",
+    )
+    sync.add_argument("--dry-run", action="store_true", help="say what would be done")
+    _add_run_options(sync)
+    sync.set_defaults(command=_sync)
+
+
+def _add_retry(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "parse the files again that failed in earlier runs"
+    retry = commands.add_parser("retry", help=text, description=f"{text.capitalize()}.")
+    _add_run_options(retry)
+    retry.set_defaults(command=_retry)
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "publish an earlier generation again"
+    rollback = commands.add_parser("rollback", help=text, description=f"{text.capitalize()}.")
+    rollback.add_argument(
+        "--to", type=int, metavar="N", help="number of the generation (default: the previous one)"
+    )
+    _add_common_options(rollback)
+    rollback.set_defaults(command=_rollback)
+    text = "remove old generations and unused copies"
+    prune = commands.add_parser("prune", help=text, description=f"{text.capitalize()}.")
+    _add_common_options(prune)
+    prune.set_defaults(command=_prune)
+    text = "show the published generation and the files that are not in it"
+    status = commands.add_parser("status", help=text, description=f"{text.capitalize()}.")
+    _add_common_options(status)
+    status.set_defaults(command=_status)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tier", choices=("lexical", "neural"), help="with or without vectors")
+    parser.add_argument(
+        "--drop-near-duplicates",
+        action="store_true",
+        default=None,
+        help="leave out chunks that nearly repeat an earlier one",
+    )
+    _add_common_options(parser)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tenant", help="whose documents")
+    parser.add_argument("--collection", help="which set of documents")
+    parser.add_argument("--data-dir", metavar="DIR", help="where collections are stored")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+class _Result(Protocol):
+    def to_json(self) -> str: ...
+
+    def to_text(self) -> str: ...
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from ingest.sync import SyncRequest
+
+    request = SyncRequest(tuple(options.paths), delete_missing=options.delete_missing)
+    return _work(options, request, dry_run=options.dry_run)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    from ingest.sync import SyncRequest
+
+    return _work(options, SyncRequest(retry=True), dry_run=False)
+
+
+def _work(options: argparse.Namespace, request: SyncRequest, *, dry_run: bool) -> int:
+    from ingest.build import build_toolkit
+    from ingest.sync import preview, sync
+
+    settings = _settings(
+        options, tier=options.tier, drop_near_duplicates=options.drop_near_duplicates
+    )
+    run = preview if dry_run else sync
+    report = run(request, build_toolkit(settings), _progress(settings))
+    _show(options, report)
+    return report.exit_code
+
+
+def _progress(settings: Settings) -> Progress:
+    from ingest.progress import Progress
+
+    return Progress(sys.stderr, settings.pue)
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from ingest.publish import rollback, writing
+
+    settings = _settings(options)
+    directory = settings.data_dir / settings.collection
+    _check_there(directory)
+    with writing(directory):
+        generation = rollback(directory, options.to)
+    text = f"Generation {generation.number} of {generation.created} is published again"
+    _say(options, {"generation": generation.number, "created": generation.created}, text)
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from ingest.publish import prune, writing
+
+    settings = _settings(options)
+    directory = settings.data_dir / settings.collection
+    _check_there(directory)
+    with writing(directory):
+        removed = prune(directory, settings.keep_generations)
+    text = f"{len(removed)} generations removed" + (": " if removed else "")
+    _say(options, {"removed": removed}, text + ", ".join(map(str, removed)))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ingest.status import collection_status
+
+    _show(options, collection_status(_settings(options)))
+    return 0
+
+
+def _check_there(directory: Path) -> None:
+    if not directory.is_dir():
+        raise UsageError("no such collection", directory, "run rag-ingest sync PATH first")
+
+
+def _settings(options: argparse.Namespace, **more: object) -> Settings:
+    from rag.settings import load_settings
+
+    return load_settings(
+        tenant=options.tenant, collection=options.collection, data_dir=options.data_dir, **more
+    )
+
+
+def _show(options: argparse.Namespace, result: _Result) -> None:
+    from rag.receipts import printable
+
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    print(result.to_json() if options.json else printable(result.to_text()))
+
+
+def _say(options: argparse.Namespace, state: dict[str, object], text: str) -> None:
+    print(json.dumps(state) if options.json else text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""From a plan to a published generation: parse, dedupe, embed, index, verify, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest.build import Toolkit
+from ingest.dedupe import NearDuplicates
+from ingest.duplicates import (
+    PointChanges,
+    chunks_of,
+    mark_near_duplicates,
+    resolve_points,
+    stored_chunks,
+)
+from ingest.indexing import (
+    EmbeddingCounts,
+    PointMaker,
+    Vectorizer,
+    delete_points,
+    verify,
+    write_points,
+)
+from ingest.intake import Intake, take_in
+from ingest.manifest import Manifest
+from ingest.pending import Pending
+from ingest.plan import Plan, Rules
+from ingest.progress import Progress
+from ingest.publish import discard_staging, next_number, publish, stage, stage_index
+from ingest.vectors import VectorStore
+from rag.generation import INDEX, MANIFEST, Generation, IndexShape
+from rag.terms import indexed_text
+from rag.types import Chunk
+
+# BM25 weights assume the mean length of a chunk. Within this, the ones that are stored stay: a
+# weight changes by less than b = 0.75 times as much.
+_MEAN_LENGTH_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a plan; ``generation`` is None if nothing had to be published."""
+
+    generation: Generation | None
+    intake: Intake
+    changes: PointChanges
+    embedding: EmbeddingCounts
+    notes: tuple[str, ...]
+
+
+def shape_change(current: Generation | None, toolkit: Toolkit) -> str | None:
+    """Return why the whole index has to be written anew, None if it need not."""
+    if current is None:
+        return None
+    shape, dense = current.shape, toolkit.dense
+    if shape.index != toolkit.settings.index:
+        return f"the index moves from {shape.index} to {toolkit.settings.index}"
+    if shape.embedder != (dense.fingerprint if dense else None):
+        return f"tier or embedder changed from {shape.tier}: all chunks get their vectors anew"
+    return None
+
+
+class GenerationMaker:
+    """Makes one generation out of the current one and a plan."""
+
+    def __init__(self, toolkit: Toolkit, current: Generation | None, progress: Progress) -> None:
+        self._toolkit = toolkit
+        self._settings = toolkit.settings
+        self._dir = toolkit.collection_dir
+        self._current = current
+        self._progress = progress
+        self._pending = Pending(self._dir)
+
+    def make(self, plan: Plan, rules: Rules, roots: tuple[str, ...]) -> Made:
+        """Carry out a plan; returns what was published, or that nothing had to be.
+
+        Raises:
+            RagError: The generation could not be made; the current one stays.
+        """
+        staging = stage(self._dir, self._current)
+        manifest = Manifest.write(staging / MANIFEST)
+        with closing(manifest):
+            manifest.add_roots(rules.tenant, roots)
+            intake = self._take_in(manifest, plan, rules)
+            changes = self._resolve(manifest, rules.tenant)
+            rebuild = self._rebuild_reason(manifest)
+            notes = (rebuild,) if rebuild else ()
+            edited = intake.documents or intake.emptied or plan.removed or plan.moved
+            if not (edited or changes or rebuild or self._pending.exists()):
+                discard_staging(self._dir)
+                return Made(None, intake, changes, EmbeddingCounts(), ())
+            shape, counts = self._index(manifest, changes, rebuild=rebuild is not None)
+            draft = self._draft(manifest, staging, shape)
+        generation = self._publish(draft, changes)
+        return Made(generation, intake, changes, counts, notes)
+
+    def _take_in(self, manifest: Manifest, plan: Plan, rules: Rules) -> Intake:
+        for doc_id, path in plan.moved:
+            manifest.move_document(rules.tenant, doc_id, path)
+        for doc_id in plan.removed:
+            manifest.remove_document(rules.tenant, doc_id)
+        with self._progress.stage("parse", len(plan.tasks), "files") as advance:
+            return take_in(manifest, plan.tasks, rules, self._toolkit, advance)
+
+    def _resolve(self, manifest: Manifest, tenant: str) -> PointChanges:
+        analyzer = self._toolkit.make_analyzer()
+
+        def count_terms(chunk: Chunk) -> int:
+            return len(analyzer.terms(indexed_text(chunk)))
+
+        def known() -> NearDuplicates:
+            return NearDuplicates(self._settings.near_duplicate_similarity)
+
+        with self._progress.stage("dedupe"):
+            drop = self._settings.drop_near_duplicates
+            mark_near_duplicates(manifest, tenant, known, drop=drop)
+            return resolve_points(manifest, count_terms)
+
+    def _rebuild_reason(self, manifest: Manifest) -> str | None:
+        changed = shape_change(self._current, self._toolkit)
+        if changed or self._current is None:
+            return changed
+        old, new = self._current.shape.mean_length, _mean_length(manifest)
+        if abs(new - old) > _MEAN_LENGTH_TOLERANCE * old:
+            return f"mean chunk length moved from {old:.1f} to {new:.1f} terms: all weights anew"
+        return None
+
+    def _index(
+        self, manifest: Manifest, changes: PointChanges, *, rebuild: bool
+    ) -> tuple[IndexShape, EmbeddingCounts]:
+        whole = rebuild or self._current is None
+        if self._settings.index == "server":
+            changes = self._pending.begin(manifest, changes, whole=whole)
+        with VectorStore(self._dir / "vectors.sqlite") as store:
+            vectorizer = self._toolkit.vectorizer(store)
+            counts = self._embed(manifest, changes, vectorizer, whole=whole)
+            shape = self._shape(manifest, vectorizer, whole=whole)
+            maker = PointMaker(self._toolkit.make_analyzer(), shape.mean_length, vectorizer)
+            self._write(manifest, changes, maker, shape if whole else None)
+        return shape, counts
+
+    def _embed(
+        self,
+        manifest: Manifest,
+        changes: PointChanges,
+        vectorizer: Vectorizer | None,
+        *,
+        whole: bool,
+    ) -> EmbeddingCounts:
+        if vectorizer is None:
+            return EmbeddingCounts()
+        total = manifest.totals().chunks if whole else len(changes.upserted)
+        chunks = (chunk for _, chunk in self._chunks(manifest, changes, whole=whole))
+        with self._progress.stage("embed", total, "chunks") as advance:
+            return vectorizer.complete(chunks, advance)
+
+    def _write(
+        self,
+        manifest: Manifest,
+        changes: PointChanges,
+        maker: PointMaker,
+        new_shape: IndexShape | None,
+    ) -> None:
+        path = self._dir / "staging" / INDEX
+        whole = new_shape is not None
+        total = manifest.totals().chunks if whole else len(changes.upserted)
+        with self._progress.stage("index", total, "chunks") as advance:
+            if self._current is not None and not whole and self._settings.index == "edge":
+                stage_index(path.parent, self._current)
+            dimension = new_shape.dimension if new_shape else self._dimension()
+            with closing(self._toolkit.open_index(path, dimension)) as index:
+                write_points(index, self._chunks(manifest, changes, whole=whole), maker, advance)
+                delete_points(index, changes.deleted)
+                index.commit()
+        with (
+            self._progress.stage("verify"),
+            closing(self._toolkit.open_index(path, dimension)) as index,
+        ):
+            verify(index, manifest, changes, maker)
+
+    def _chunks(
+        self, manifest: Manifest, changes: PointChanges, *, whole: bool
+    ) -> Iterator[tuple[str, Chunk]]:
+        return stored_chunks(manifest) if whole else chunks_of(manifest, changes.upserted)
+
+    def _dimension(self) -> int | None:
+        return self._current.shape.dimension if self._current else None
+
+    def _shape(
+        self, manifest: Manifest, vectorizer: Vectorizer | None, *, whole: bool
+    ) -> IndexShape:
+        settings, dense = self._settings, self._toolkit.dense
+        old = None if whole or self._current is None else self._current.shape
+        return IndexShape(
+            index=settings.index,
+            tier=settings.tier,
+            embedder=dense.fingerprint if dense else None,
+            dimension=old.dimension if old else self._measured_dimension(manifest, vectorizer),
+            tokenizer=settings.tokenizer,
+            chunk_tokens=settings.chunk_tokens,
+            mean_length=old.mean_length if old else _mean_length(manifest),
+        )
+
+    def _measured_dimension(self, manifest: Manifest, vectorizer: Vectorizer | None) -> int | None:
+        if vectorizer is None or self._toolkit.dense is None:
+            return None
+        for _, chunk in stored_chunks(manifest):
+            return len(vectorizer.vectors_of([chunk])[chunk.id].passage)
+        return len(self._toolkit.dense.make_embedder().embed_question("dimension"))
+
+    def _draft(self, manifest: Manifest, staging: Path, shape: IndexShape) -> Generation:
+        totals = manifest.totals()
+        return Generation(
+            path=staging,
+            number=next_number(self._dir),
+            parent=self._current.number if self._current else None,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            shape=shape,
+            documents=totals.documents,
+            chunks=totals.chunks,
+            tokens=totals.tokens,
+            digest="",
+        )
+
+    def _publish(self, draft: Generation, changes: PointChanges) -> Generation:
+        with self._progress.stage("publish"):
+            generation = publish(
+                self._dir,
+                draft,
+                added=_ids(changes.upserted),
+                removed=_ids((*changes.replaced, *changes.deleted)),
+            )
+            self._pending.end()
+        return generation
+
+
+def _mean_length(manifest: Manifest) -> float:
+    totals = manifest.totals()
+    # Without any chunk or any term every positive number is as good.
+    return max(1.0, totals.terms / max(1, totals.chunks))
+
+
+def _ids(points: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(chunk_id for _, chunk_id in points)

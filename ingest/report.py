@@ -1,0 +1,169 @@
+"""What a run did, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from ingest.deadletter import DeadLetter
+from rag.types import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """One stage of a run: wall clock and CPU time over all processes [s], energy [J]."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    joules: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """How the files ended; ``missing`` are gone but were not asked to be deleted."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed: int = 0
+    removed: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCounts:
+    """Chunks of this run, and of the tenant after it.
+
+    ``embedded`` were computed in this run, ``cached`` had their vectors from earlier ones.
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    embedded: int = 0
+    cached: int = 0
+    stored: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCounts:
+    """The tenant's repeated chunks, their tokens, and what not storing them saved [J].
+
+    ``saved_joules`` is the embedding of what is not stored, at this run's cost of a chunk; None
+    if this run embedded nothing.
+    """
+
+    exact: int = 0
+    exact_tokens: int = 0
+    near: int = 0
+    near_tokens: int = 0
+    near_dropped: bool = False
+    saved_joules: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """The result of one run; ``generation`` is what is published after it, if anything."""
+
+    collection: str
+    tenant: str
+    generation: int | None
+    published: bool
+    dry_run: bool = False
+    files: FileCounts = field(default_factory=FileCounts)
+    chunks: ChunkCounts = field(default_factory=ChunkCounts)
+    duplicates: DuplicateCounts = field(default_factory=DuplicateCounts)
+    stages: tuple[StageCost, ...] = ()
+    joules: Interval | None = None
+    failures: tuple[DeadLetter, ...] = ()
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 if files failed, else 0."""
+        return 1 if self.files.failed else 0
+
+    def to_json(self) -> str:
+        """Return the report as one JSON object on one line."""
+        return json.dumps(asdict(self))
+
+    def to_text(self) -> str:
+        """Return the report as people read it."""
+        lines = [_headline(self), *_file_lines(self), *_chunk_lines(self), *_cost_lines(self)]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *_failures(self)])
+
+
+def _headline(report: SyncReport) -> str:
+    place = f"collection {report.collection}, tenant {report.tenant}"
+    if report.dry_run:
+        return f"Dry run, nothing was changed ({place})"
+    if report.generation is None:
+        return f"Nothing to publish yet ({place})"
+    state = "published" if report.published else "unchanged"
+    return f"Generation {report.generation} {state} ({place})"
+
+
+def _file_lines(report: SyncReport) -> list[str]:
+    files = report.files
+    indexed = "to index" if report.dry_run else "indexed"
+    removed = "to remove" if report.dry_run else "removed"
+    parts = [f"{files.indexed:,} {indexed}", f"{files.unchanged:,} unchanged"]
+    parts += [f"{files.skipped:,} skipped", f"{files.failed:,} failed"]
+    parts += [f"{files.removed:,} {removed}"]
+    lines = [f"  files       {', '.join(parts)}"]
+    if report.skipped:
+        reasons = sorted(report.skipped.items(), key=lambda item: (-item[1], item[0]))
+        lines.append(f"  skipped     {', '.join(f'{count:,} {why}' for why, count in reasons)}")
+    if files.missing:
+        lines.append(
+            f"  missing     {files.missing:,} are gone and stay indexed (--delete-missing)"
+        )
+    return lines
+
+
+def _chunk_lines(report: SyncReport) -> list[str]:
+    if report.dry_run:
+        return []
+    chunks, copies = report.chunks, report.duplicates
+    change = f"{chunks.added:,} added, {chunks.changed:,} changed, {chunks.removed:,} removed"
+    lines = [f"  chunks      {chunks.stored:,} stored ({chunks.tokens:,} tokens): {change}"]
+    if chunks.embedded or chunks.cached:
+        lines.append(
+            f"  vectors     {chunks.embedded:,} embedded, {chunks.cached:,} from the cache"
+        )
+    saved = f", {_range(copies.saved_joules)} J saved" if copies.saved_joules else ""
+    near = "dropped" if copies.near_dropped else "kept"
+    lines.append(
+        f"  duplicates  {copies.exact:,} exact ({copies.exact_tokens:,} tokens) stored once,"
+        f" {copies.near:,} near ({copies.near_tokens:,} tokens) {near}{saved}"
+    )
+    return lines
+
+
+def _cost_lines(report: SyncReport) -> list[str]:
+    if not report.stages:
+        return []
+    stages = ", ".join(f"{stage.name} {stage.seconds:.2f}" for stage in report.stages)
+    total = sum(stage.seconds for stage in report.stages)
+    lines = [f"  seconds     {total:.2f} ({stages})"]
+    if report.joules is not None:
+        lines.append(f"  energy      {_range(report.joules)} J (estimated from CPU time)")
+    return lines
+
+
+def _failures(report: SyncReport) -> list[str]:
+    lines = []
+    for letter in report.failures:
+        kept = " The earlier version stays indexed." if letter.keeps_earlier else ""
+        remedy = f"{letter.remedy[:1].upper()}{letter.remedy[1:]}."
+        lines.append(f"failed: {letter.path}: {letter.error}: {letter.cause}. {remedy}{kept}")
+    if lines:
+        lines.append(f"{len(lines):,} files failed; mend them and run rag-ingest retry")
+    return lines
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval.low:.3g} to {interval.high:.3g}"

@@ -1,0 +1,188 @@
+"""The files under the paths that were given, and what was passed over and why.
+
+Hidden files and folders, version control's own folders and the collection's data are passed over.
+Links to files are read as files. Links to folders are followed after all real folders were read,
+and no folder is read twice, so a loop of links ends and a file keeps its real name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_ISREG
+
+from rag.errors import UsageError
+
+_VERSION_CONTROL = frozenset({"CVS", "RCS", "SCCS", "_darcs"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file; ``path`` is absolute, ``mtime_ns`` in nanoseconds, ``size`` in bytes."""
+
+    path: str
+    root: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Something that is no candidate for the index, or could not be looked at."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All that stands under the given paths.
+
+    ``scopes`` are the given paths, resolved; ``roots`` the folders among them, which document ids
+    are relative to. A file under an ``unreadable`` path may still exist.
+    """
+
+    scopes: tuple[str, ...]
+    roots: tuple[str, ...]
+    files: tuple[FoundFile, ...]
+    skipped: tuple[PassedOver, ...]
+    unreadable: tuple[PassedOver, ...]
+    notes: tuple[str, ...]
+
+    def covers(self, path: str) -> bool:
+        """Return whether a path is one of those given or lies under one."""
+        return any(is_under(path, scope) for scope in self.scopes)
+
+    def may_exist(self, path: str) -> bool:
+        """Return whether a path that was not found lies where nobody could look."""
+        return any(is_under(path, place.path) for place in self.unreadable)
+
+
+def is_under(path: str, folder: str) -> bool:
+    """Return whether ``path`` is ``folder`` or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def scan(paths: Sequence[Path], *, own_data: Path, may_be_gone: Callable[[str], bool]) -> Scan:
+    """Return what stands under ``paths``, each file once, sorted by path.
+
+    Args:
+        paths: Files and folders.
+        own_data: The collections' directory, never read.
+        may_be_gone: Whether a resolved path that does not exist counts as an empty folder.
+
+    Raises:
+        UsageError: A path does not exist.
+    """
+    walk = _Walk(os.path.realpath(own_data))
+    scopes: list[str] = []
+    for path in paths:
+        resolved = os.path.realpath(path)
+        if not (os.path.lexists(resolved) or may_be_gone(resolved)):
+            raise UsageError("no such file or folder", path, "check the path")
+        if any(is_under(resolved, scope) for scope in scopes):
+            walk.notes.append(f"given twice, read once: {path}")
+        else:
+            scopes = [s for s in scopes if not is_under(s, resolved)] + [resolved]
+    for scope in scopes:
+        walk.start(scope)
+    walk.finish()
+    return walk.result(tuple(scopes))
+
+
+@dataclass(slots=True)
+class _Walk:
+    own_data: str
+    files: list[FoundFile] = field(default_factory=list)
+    skipped: list[PassedOver] = field(default_factory=list)
+    unreadable: list[PassedOver] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _roots: list[str] = field(default_factory=list)
+    _links: list[tuple[str, str]] = field(default_factory=list)
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def start(self, scope: str) -> None:
+        before = len(self.files) + len(self._links) + len(self.unreadable)
+        given = Path(scope)
+        if given.is_dir():
+            self._roots.append(scope)
+            self._folder(scope, scope)
+        elif os.path.lexists(scope):
+            self._file(scope, str(given.parent), given.stat)
+        if len(self.files) + len(self._links) + len(self.unreadable) == before:
+            self.notes.append(f"no file to index under {scope}")
+
+    def finish(self) -> None:
+        while self._links:
+            path, root = self._links.pop(0)
+            self._folder(path, root)
+
+    def result(self, scopes: tuple[str, ...]) -> Scan:
+        return Scan(
+            scopes=scopes,
+            roots=tuple(dict.fromkeys(self._roots)),
+            files=tuple(sorted(self.files, key=lambda file: file.path)),
+            skipped=tuple(self.skipped),
+            unreadable=tuple(self.unreadable),
+            notes=tuple(self.notes),
+        )
+
+    def _folder(self, top: str, root: str) -> None:
+        waiting = [top]
+        while waiting:
+            path = waiting.pop()
+            try:
+                for entry in self._entries(path):
+                    self._member(entry, root, waiting)
+            except OSError as exc:
+                self.unreadable.append(PassedOver(path, exc.strerror or str(exc)))
+
+    def _entries(self, path: str) -> list[os.DirEntry[str]]:
+        status = Path(path).stat()
+        if (status.st_dev, status.st_ino) in self._seen:
+            self.skipped.append(PassedOver(path, "link to a folder that was read already"))
+            return []
+        self._seen.add((status.st_dev, status.st_ino))
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+
+    def _member(self, entry: os.DirEntry[str], root: str, waiting: list[str]) -> None:
+        if entry.name.startswith("."):
+            self.skipped.append(PassedOver(entry.path, "hidden"))
+        elif entry.name in _VERSION_CONTROL:
+            self.skipped.append(PassedOver(entry.path, "version control"))
+        elif entry.path == self.own_data:
+            self.skipped.append(PassedOver(entry.path, "the index's own data"))
+        elif entry.is_dir(follow_symlinks=False):
+            waiting.append(entry.path)
+        elif entry.is_symlink() and Path(entry.path).is_dir():
+            self._links.append((entry.path, root))
+        else:
+            self._file(entry.path, root, entry.stat)
+
+    def _file(self, path: str, root: str, stat: Callable[[], os.stat_result]) -> None:
+        try:
+            status = stat()
+        except FileNotFoundError:
+            if Path(path).is_symlink():
+                self.skipped.append(PassedOver(path, "broken link"))
+            return
+        except OSError as exc:
+            self.unreadable.append(PassedOver(path, exc.strerror or str(exc)))
+            return
+        if not path.isprintable() and _is_undecodable(path):
+            self.unreadable.append(PassedOver(ascii(path), "file name is not UTF-8"))
+        elif S_ISREG(status.st_mode):
+            self.files.append(FoundFile(path, root, status.st_size, status.st_mtime_ns))
+        else:
+            self.skipped.append(PassedOver(path, "not a regular file"))
+
+
+def _is_undecodable(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
