@@ -1,17 +1,18 @@
-"""Kills ingest at random moments while a reader queries, and checks that nothing is lost.
+"""Kills ingest at random moments under a running service, and checks that nothing is lost.
 
     python -m eval.bench.kill DOCS --rounds 50 --tier neural
 
-Each round starts ``rag-ingest sync`` on a copy of DOCS that alternates between all files and every
-other one, and ends it with SIGKILL at a random moment; every other round starts without cached
-vectors, so that embedding is hit too. All the while this process reads the published generation:
-it must open, hold as many chunks as it says, and answer. At the end one run finishes the work, and
-what the index then holds is compared with a clean run's.
+DOCS is copied, and its copy alternates between all files and every other one. Each round starts
+``rag-ingest sync``, ends it with SIGKILL at a random moment, asks the running service, lets a
+second run finish the work, compares what the index then stands for with a clean run's, and asks
+the service again. While ingest runs, the service is asked without pause. Every other round starts
+without cached vectors, so that embedding is hit too.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -24,14 +25,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from eval.bench.service import Running, serving
 from ingest.manifest import Manifest
 from rag.adapters.edge_index import EdgeIndex
-from rag.build import build_analyzer
-from rag.generation import Generation, ReaderSlot
-from rag.types import Filter, SearchQuery, SparseVector
+from rag.generation import Generation, ReaderSlot, read_current
+from rag.types import Filter
 
 _COLLECTION = "default"
 _PAUSE_SECONDS = 0.05
+_SETTLING_ASKS = 200
+_QUESTION_CHARACTERS = 200
 _LATEST = 1.2  # moments are drawn up to this multiple of an undisturbed run's time
 
 
@@ -47,48 +50,51 @@ class Trial:
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened: ``faults`` is empty if no reader ever failed and nothing was lost."""
+    """What happened: ``faults`` is empty if no question failed and nothing was lost."""
 
+    question: str = ""
     rounds: int = 0
     killed: int = 0
-    finished: int = 0
-    published: int = 0
-    reads: int = 0
+    ended_before_the_kill: int = 0
+    questions: int = 0
+    generations_served: int = 0
     chunks: int = 0
     clean_seconds: float = 0.0
-    warm_seconds: float = 0.0
-    identical: bool = False
     faults: list[str] = field(default_factory=list)
 
 
 def run_trial(trial: Trial, workplace: Path) -> Outcome:
     """Return the outcome of a trial carried out in an empty folder."""
     outcome = Outcome()
-    docs, clean, torn = (workplace / name for name in ("docs", "clean", "torn"))
+    docs, torn = workplace / "docs", workplace / "torn"
     shutil.copytree(trial.docs, docs)
-    outcome.clean_seconds = _timed(docs, clean, trial.tier)
-    _finish(_start(docs, torn, trial.tier))
     hidden = _Hidden(docs, workplace / "hidden")
-    hidden.toggle()
-    outcome.warm_seconds = _timed(docs, torn, trial.tier)
-    moments = random.Random(trial.seed)  # noqa: S311 -- a repeatable draw, no secret
-    seen = -1
-    for number in range(trial.rounds):
-        if outcome.published != seen:  # the last state is published: the next has to differ
-            seen = outcome.published
-            hidden.toggle()
-        cold = number % 2 == 0
-        if cold:
-            _forget_vectors(torn)
-        latest = _LATEST * (outcome.clean_seconds if cold else outcome.warm_seconds)
-        _one_round(trial.tier, docs, torn, moments.uniform(0, latest), outcome)
-    hidden.restore()
+    expected = {}
+    for _ in range(2):
+        clean = workplace / f"clean-{hidden.active}"
+        outcome.clean_seconds = _timed(docs, clean, trial.tier)
+        expected[hidden.active] = contents(clean)
+        hidden.toggle()
+    always = min(expected[True] & expected[False])
+    outcome.question = always[-1][:_QUESTION_CHARACTERS]
     _finish(_start(docs, torn, trial.tier))
-    expected, found = contents(clean), contents(torn)
-    outcome.identical, outcome.chunks = expected == found, len(found)
-    if not outcome.identical:
-        lost, more = len(expected - found), len(found - expected)
-        outcome.faults.append(f"{lost} entries lost, {more} too many")
+    moments = random.Random(trial.seed)  # noqa: S311 -- a repeatable draw, no secret
+    environment = {"RAG_DATA_DIR": str(torn), "RAG_TIER": trial.tier}
+    with serving(environment, workplace / "service.log") as service:
+        for number in range(trial.rounds):
+            hidden.toggle()
+            if number % 2 == 0:
+                _forget_vectors(torn)
+            after = moments.uniform(0, _LATEST * outcome.clean_seconds)
+            _killed_run(_start(docs, torn, trial.tier), after, service, outcome)
+            _finish(_start(docs, torn, trial.tier))
+            _ask(service, outcome)
+            found = contents(torn)
+            outcome.chunks = len(found)
+            if found != expected[hidden.active]:
+                lost, more = expected[hidden.active] - found, found - expected[hidden.active]
+                outcome.faults.append(f"round {number}: {len(lost)} lost, {len(more)} too many")
+        outcome.generations_served = _settled(service, torn, outcome)
     return outcome
 
 
@@ -139,10 +145,6 @@ class _Hidden:
             source.rename(target)
         self.active = not self.active
 
-    def restore(self) -> None:
-        if self.active:
-            self.toggle()
-
 
 def _timed(docs: Path, data_dir: Path, tier: str) -> float:
     started = time.monotonic()
@@ -155,53 +157,48 @@ def _forget_vectors(data_dir: Path) -> None:
         path.unlink()
 
 
-def _one_round(tier: str, docs: Path, data_dir: Path, after: float, outcome: Outcome) -> None:
-    before = _read(data_dir, outcome)
-    process = _start(docs, data_dir, tier)
+def _killed_run(
+    process: subprocess.Popen[bytes], after: float, service: Running, outcome: Outcome
+) -> None:
+    """Kill a run after so many seconds, asking the service all the while and once more."""
     end = time.monotonic() + after
     while process.poll() is None and time.monotonic() < end:
-        _read(data_dir, outcome)
-        time.sleep(_PAUSE_SECONDS)  # or the reader would take the processor from what it watches
+        _ask(service, outcome)
+        time.sleep(_PAUSE_SECONDS)  # or the service would take the processor from ingest
     outcome.rounds += 1
     if process.poll() is None:
         process.kill()
         outcome.killed += 1
-    elif process.returncode:
-        outcome.faults.append(f"ingest ended with {process.returncode}")
     else:
-        outcome.finished += 1
+        outcome.ended_before_the_kill += 1
+        if process.returncode:
+            outcome.faults.append(f"ingest ended with {process.returncode}")
     process.wait()
-    outcome.published += _read(data_dir, outcome) != before
+    _ask(service, outcome)
 
 
-def _read(data_dir: Path, outcome: Outcome) -> int:
-    """Query the published generation as any reader would; returns its number."""
-    slot = ReaderSlot.take(data_dir / _COLLECTION)
-    if slot is None:
-        outcome.faults.append("nothing is published")
-        return 0
-    with slot:
-        index = EdgeIndex.open(slot.path)
-        try:
-            outcome.faults += _reading_faults(index, slot.generation)
-        finally:
-            index.close()
-    outcome.reads += 1
-    return slot.generation.number
+def _ask(service: Running, outcome: Outcome) -> int | None:
+    """Ask the service; returns the generation that answered."""
+    outcome.questions += 1
+    status, body = service.post("/v1/query", {"question": outcome.question})
+    if status != http.client.OK:
+        outcome.faults.append(f"a question got status {status}")
+        return None
+    if not (body["citations"] or body["nearest"]):
+        outcome.faults.append("a question found nothing")
+    return int(body["generation"])
 
 
-def _reading_faults(index: EdgeIndex, generation: Generation) -> list[str]:
-    where = Filter("default")
-    counted = index.count(where)
-    faults = []
-    if counted != generation.chunks:
-        faults.append(f"{counted} chunks in {generation.identity} of {generation.chunks}")
-    terms = sorted(set(build_analyzer().terms("the system shall report a document with data")))
-    query = SearchQuery(where, SparseVector(tuple(terms), (1.0,) * len(terms)), None, 5)
-    found = index.search(query).sparse
-    if len(index.fetch("default", [hit.chunk_id for hit in found])) != len(found):
-        faults.append(f"hits of {generation.identity} cannot be fetched")
-    return faults
+def _settled(service: Running, data_dir: Path, outcome: Outcome) -> int:
+    """Wait until the service answers from the last generation; returns its number."""
+    current = read_current(data_dir / _COLLECTION)
+    last = current.number if current else 0
+    for _ in range(_SETTLING_ASKS):
+        if _ask(service, outcome) == last:
+            return last
+        time.sleep(_PAUSE_SECONDS)
+    outcome.faults.append(f"the service never served generation {last}")
+    return last
 
 
 def _entries(index: EdgeIndex, generation: Generation) -> set[tuple[str, int, int, str]]:

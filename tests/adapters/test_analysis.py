@@ -40,7 +40,7 @@ def test_forms_of_a_word_are_one_term(first: str, second: str) -> None:
         ("retention", "detention"),
         ("rfc2119", "rfc2118"),
         ("rfc822s", "rfc822"),  # what holds a digit is never stemmed
-        ("1990s", "1990"),
+        ("area51s", "area51"),
         ("30", "300"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Benchmarks on public data, behind ``make bench``."""

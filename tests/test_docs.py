@@ -1,0 +1,215 @@
+"""The documentation is true: its blocks run, its tables are those of the code."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import pytest
+from pydantic import SecretStr
+
+from rag.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+_FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_BEGIN = re.compile(r"^\| setting \| default \|.*\n\|[-|: ]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+
+# Commands that the tests do not run, by how they begin, each with the reason.
+NOT_RUN = {
+    "git clone": "needs the network",
+    "cd ": "the commands run in a copy of the sample documents already",
+    "python3 -m venv": "installs; the tests run in what it makes",
+    "python -m venv": "installs; the tests run in what it makes",
+    "pip ": "installs; the tests run in what it makes",
+    ".venv/bin/pip ": "installs; the tests run in what it makes",
+    ". .venv": "the environment of the tests is active already",
+    "source .venv": "the environment of the tests is active already",
+    "make ": "each verb takes minutes; continuous integration runs them",
+    "rag serve": "serves until it is stopped; tests/service runs it",
+    ".venv/bin/rag serve": "serves until it is stopped; tests/service runs it",
+    "curl ": "needs the running service; tests/service asks the same over HTTP",
+    "docker ": "needs a container runtime",
+    "python -m eval.bench": "takes minutes; make bench",
+    ".venv/bin/python -m eval.bench": "takes minutes; make bench",
+    "export TIKTOKEN_CACHE_DIR": "names a folder of the reader's",
+}
+SHELLS = ("console", "bash", "sh", "shell")
+CHECKED = (*SHELLS, "python", "json", "toml")
+# Languages whose blocks are shown and neither run nor parsed, each with the reason.
+SHOWN = {
+    "": "drawings and output",
+    "text": "drawings and output",
+    "mermaid": "drawings",
+    "yaml": "deployment files, which are tested where they lie",
+    "diff": "changes",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks() -> Iterator[Block]:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in _FENCE.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield Block(page, line, match[1], match[2])
+
+
+BLOCKS = tuple(blocks())
+
+
+def commands(block: Block) -> Iterator[str]:
+    """Yield the commands of a shell block: lines after a prompt, or all lines without one."""
+    text = block.text.replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    prompted = [line[2:] for line in lines if line.startswith("$ ")]
+    yield from prompted or [line for line in lines if not line.startswith("#")]
+
+
+def is_run(command: str) -> bool:
+    return not f"{command} ".startswith(tuple(NOT_RUN))
+
+
+def numbered(language: tuple[str, ...]) -> list[object]:
+    return [pytest.param(b, id=b.place) for b in BLOCKS if b.language in language]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a reader has checked out, without what is built."""
+    place = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "samples", place / "samples")
+    (place / ".venv").symlink_to(Path(sys.prefix))
+    return place
+
+
+def run_in(place: Path, command: list[str]) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(
+        command,
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def test_every_block_is_run_parsed_or_listed() -> None:
+    unknown = [f"{b.place}: {b.language}" for b in BLOCKS if b.language not in {*CHECKED, *SHOWN}]
+    assert not unknown
+    assert all(NOT_RUN.values())
+    assert PAGES[0].is_file()
+
+
+@pytest.mark.slow
+def test_commands_run_in_the_order_of_their_page(workplace: Path) -> None:
+    for block in BLOCKS:
+        if block.language in SHELLS:
+            for command in commands(block):
+                if is_run(command):
+                    run_in(workplace, ["bash", "-euc", command])
+
+
+@pytest.mark.slow
+def test_programs_run(workplace: Path) -> None:
+    for block in BLOCKS:
+        if block.language == "python":
+            run_in(workplace, [sys.executable, "-c", block.text])
+
+
+@pytest.mark.parametrize("block", numbered(("json",)))
+def test_json_blocks_parse(block: Block) -> None:
+    assert json.loads(block.text) is not None
+
+
+@pytest.mark.parametrize("block", numbered(("toml",)))
+def test_settings_files_can_be_used(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rag.toml"
+    path.write_text(block.text, encoding="utf-8")
+    monkeypatch.setenv("RAG_CONFIG", str(path))
+    settings = load_settings()
+    for name, value in tomllib.loads(block.text).items():
+        used = getattr(settings, name)
+        assert (used.get_secret_value() if isinstance(used, SecretStr) else used) == (
+            Path(value) if isinstance(used, Path) else value
+        )
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    broken = []
+    for page in PAGES:
+        text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            outside = target.startswith(("http:", "https:", "mailto:"))
+            if not outside and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken
+
+
+def settings_table() -> str:
+    """Return the reference of all settings as rows of a Markdown table."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "unset" if field.default is None else f"`{_plain(field.default)}`"
+        rows.append(f"| `{name}` | {default} | {_bounds(name)} | {field.description} |\n")
+    return "".join(rows)
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _bounds(name: str) -> str:
+    field = Settings.model_fields[name]
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(field.annotation))
+    if field.annotation is bool:
+        return "`true` or `false`"
+    kinds = ("pattern", "gt", "ge", "max_length", "min_length", "le")
+    limits = {k: v for k in kinds for each in field.metadata if (v := getattr(each, k, None))}
+    limits |= {"ge": 0} if any(getattr(each, "ge", None) == 0 for each in field.metadata) else {}
+    wordings = {
+        "pattern": "letters, digits, `.`, `_`, `-`; at most 64",
+        "max_length": "at most {max_length} characters",
+        "min_length": "not empty",
+        "ge": "{ge} to {le}",
+        "le": "over 0, to {le}",
+    }
+    return next((text.format(**limits) for kind, text in wordings.items() if kind in limits), "")
+
+
+def test_the_settings_reference_is_that_of_the_code() -> None:
+    match = _BEGIN.search(CONFIGURATION.read_text(encoding="utf-8"))
+    assert match is not None
+    assert match[1] == settings_table()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table())
