@@ -64,6 +64,7 @@ def _complain(message: str) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and exit with 2."""
         self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
 
 
@@ -141,9 +142,11 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 class _Result(Protocol):
-    def to_json(self) -> str: ...
+    def to_json(self) -> str:
+        """Return the result as one JSON object."""
 
-    def to_text(self) -> str: ...
+    def to_text(self) -> str:
+        """Return the result for a person."""
 
 
 def _sync(options: argparse.Namespace) -> int:

@@ -123,12 +123,14 @@ class _Worker:
         theirs.close()
 
     def send(self, batch: list[Chunk]) -> None:
+        """Give the worker its next batch."""
         try:
             self.connection.send(batch)
         except (BrokenPipeError, ConnectionResetError) as exc:
             raise self._death() from exc
 
     def receive(self) -> list[Embedded]:
+        """Return the results of the oldest batch sent."""
         try:
             answer: list[Embedded] | RagError = self.connection.recv()
         except (EOFError, ConnectionResetError) as exc:

@@ -104,6 +104,7 @@ class _Walk:
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def start(self, scope: str) -> None:
+        """Begin with one of the paths given."""
         before = len(self.files) + len(self._links) + len(self.unreadable)
         given = Path(scope)
         if given.is_dir():
@@ -115,11 +116,13 @@ class _Walk:
             self.notes.append(f"no file to index under {scope}")
 
     def finish(self) -> None:
+        """Follow the links to folders that were met on the way."""
         while self._links:
             path, root = self._links.pop(0)
             self._folder(path, root)
 
     def result(self, scopes: tuple[str, ...]) -> Scan:
+        """Return what was found."""
         return Scan(
             scopes=scopes,
             roots=tuple(dict.fromkeys(self._roots)),

@@ -40,7 +40,7 @@ _NUMBER = re.compile(
     r"|twice|none|zero)\b"
 )
 _NAME = re.compile(r"(?<=\s)[A-Z][\w'’-]+")
-_DIGITS = re.compile(r"\w*\d\w*")
+_DIGITS = re.compile(r"\w*\d+(?:[.,:/-]\d+)*\w*")
 # Source: share of right sentences with a bonus of 0 / .1 / .15 / .25 / .4 on 1,000 questions each:
 # SQuAD .746 / .755 / .754 / .753 / .749, Natural Questions .568 / .583 / .586 / .587 / .591.
 _KIND_BONUS = 0.15
@@ -52,9 +52,8 @@ class Signals:
 
     ``coverage``: share of the question's IDF mass in the sentence and its title and headings;
     ``cosine``: of the sentence to the question, 0 in the lexical tier; ``lead``: how far its
-    promise is above the next one's; ``numbers``: share of the question's words with digits
-    (amounts, years, identifiers) that the sentence, its title or headings hold, 1 if there are
-    none.
+    promise is above the next one's; ``numbers``: 1 if the sentence, its title or headings hold
+    all the question's words with digits (amounts, years, versions, identifiers), else 0.
     """
 
     coverage: float
@@ -77,8 +76,8 @@ class Calibration:
 
 
 # Source: fitted by eval/bench/calibrate.py; data and reliability in docs/adr/0004-abstention.md.
-NEURAL = Calibration(-5.99, (2.66, 3.97, 2.92, 1.66))
-LEXICAL = Calibration(-4.69, (4.42, 0.00, 2.92, 1.32))
+NEURAL = Calibration(-6.03, (2.66, 4.02, 2.91, 1.69))
+LEXICAL = Calibration(-4.69, (4.44, 0.00, 2.93, 1.31))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +137,10 @@ def _signals(
         coverage=need.coverage(analyzer.terms(named)),
         cosine=best.cosine or 0.0,
         lead=min(1.0, lead),
-        numbers=_shared_numbers(question, named),
+        numbers=_has_all_numbers(question, named),
     )
 
 
-def _shared_numbers(question: str, text: str) -> float:
+def _has_all_numbers(question: str, text: str) -> float:
     asked = set(_DIGITS.findall(question.lower()))
-    return len(asked & set(_DIGITS.findall(text.lower()))) / len(asked) if asked else 1.0
+    return float(asked <= set(_DIGITS.findall(text.lower())))

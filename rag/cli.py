@@ -63,6 +63,7 @@ def _complain(message: str) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and exit with 2."""
         self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
 
 

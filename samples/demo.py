@@ -23,11 +23,12 @@ _COMMANDS = Path(sys.executable).parent
 _READY_SECONDS = 60
 _QUESTIONS = (
     ("from a PDF", "How long does a probe in the glycol bottle take to reach 63 % of a step?"),
-    ("from a table (CSV)", "What does the ultra-low probe VP-80 cost in US dollars?"),
-    ("two policies, one year apart", "What is the hotel limit per night in Sweden in 2025?"),
-    ("in other words", "How early must I tell my manager about a holiday of two weeks?"),
-    ("an identifier", "What does error code E-217 on a Vigil monitor mean?"),
-    ("not in the documents", "What is the warranty period of the Drover T5 in Japan?"),
+    ("from a CSV", "How many people can take part in the remote half-day user training?"),
+    ("two regions, nearly the same page", "How long are audit logs kept in the EU region?"),
+    ("two versions", "What API rate limit applied to every tenant in Quay 4.2?"),
+    ("an identifier", "Which test case simulates a network with temporary rejections?"),
+    ("from a DOCX", "What share of VP-80 probes was found outside the limit in 2024?"),
+    ("not in the documents", "What is the API rate limit in Quay 4.4?"),
 )
 
 

@@ -139,6 +139,7 @@ class _Hidden:
         self.active = False
 
     def toggle(self) -> None:
+        """Move the files out of the way, or back."""
         for there, aside in self._moves:
             source, target = (aside, there) if self.active else (there, aside)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,7 @@ class _Renderer:
         self._in_item = False
 
     def children(self, element: Element) -> None:
+        """Render what an element holds, in order."""
         for child in element:
             self._add(child)
 

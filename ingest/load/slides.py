@@ -50,6 +50,7 @@ class _SlideWriter:
         self._number = number
 
     def write(self, slide: Slide) -> None:
+        """Add the blocks of one slide."""
         title = slide.shapes.title
         self._into.end_section(1)
         self._into.heading(title.text_frame.text if title is not None else "", 1, self._number)

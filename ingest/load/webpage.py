@@ -100,6 +100,7 @@ class _Renderer:
     preformatted: int = 0
 
     def run(self, root: LexborNode) -> None:
+        """Walk the tree below ``root`` and add its blocks."""
         walk = _walk(root, self.skipped)
         for entering, node in walk:
             if node.tag == "-text":
@@ -111,9 +112,11 @@ class _Renderer:
         self.flush("paragraph")
 
     def text(self, content: str) -> None:
+        """Take in a piece of text."""
         self.pieces.append(content if self.preformatted else _SPACE.sub(" ", content))
 
     def enter(self, node: LexborNode) -> None:
+        """Take in the start of an element."""
         tag = node.tag or ""
         if tag == "br":
             self.pieces.append("\n")
@@ -129,6 +132,7 @@ class _Renderer:
             self.table(node)
 
     def leave(self, node: LexborNode) -> None:
+        """Take in the end of an element."""
         tag = node.tag or ""
         if tag in _HEADINGS:
             self.into.heading(self.take(), _HEADINGS[tag])
@@ -141,6 +145,7 @@ class _Renderer:
             self.kinds.pop()
 
     def table(self, node: LexborNode) -> None:
+        """Add the rows of a table."""
         rows = [row for row in node.css("tr") if _visible(row)]
         caption = node.css_first("caption")
         if caption is not None:
@@ -151,11 +156,13 @@ class _Renderer:
         write_table(self.into, grid[1:] if named else grid, names)
 
     def take(self) -> str:
+        """Return the text collected so far and forget it."""
         content = "".join(self.pieces)
         self.pieces.clear()
         return content
 
     def flush(self, kind: BlockKind) -> None:
+        """Add the text collected so far as a block, if there is any."""
         if not self.pieces:
             return
         content = self.take()

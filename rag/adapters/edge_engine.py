@@ -258,6 +258,7 @@ def _ranking(found: Sequence[edge.ScoredPoint], mask: int | None) -> tuple[Hit, 
 
 
 def _chunk_id(point: edge.ScoredPoint, mask: int | None) -> str:
-    if mask is None or not isinstance(point.id, UUID):
+    number = point.id  # a new object on each access
+    if mask is None or not isinstance(number, UUID):
         return str((point.payload or {})["id"])
-    return chunk_id_of(point.id, mask)
+    return chunk_id_of(number, mask)

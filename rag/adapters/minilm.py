@@ -107,6 +107,7 @@ class _Sums:
         self._sentences = np.zeros((sentences, DIMENSION), dtype=np.float64)
 
     def add(self, vectors: Vector, offsets: NDArray[np.int64], sentences: tuple[Span, ...]) -> None:
+        """Add the token vectors of one window; offsets are places in the chunk."""
         self._passage += vectors.sum(axis=0)
         starts, ends = offsets[1:-1, 0], offsets[1:-1, 1]  # without [CLS] and [SEP]
         for row, span in enumerate(sentences):

@@ -142,21 +142,21 @@ def test_signals_in_the_neural_tier(make_chunk: MakeChunk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "share"),
+    ("question", "held"),
     [
         ("How are logs kept?", 1.0),
         ("How does RFC-2119 keep logs?", 1.0),
         ("How does rfc2118 keep logs?", 0.0),
-        ("How were 30 logs kept in 1999 under plan A3?", 2 / 3),
+        ("How were 30 logs kept in 1999 under plan A3?", 0.0),
     ],
 )
 def test_numbers_that_the_question_names_have_to_be_there(
-    make_chunk: MakeChunk, question: str, share: float
+    make_chunk: MakeChunk, question: str, held: float
 ) -> None:
     only = evidence_of(make_chunk, "Logs of 1999 and 2119 are kept.", 1.0, title="Plan a3")
     choice = choose(question, *asked(question, only), ANALYZER)
     assert choice is not None
-    assert choice.signals.numbers == pytest.approx(share)
+    assert choice.signals.numbers == held
 
 
 @given(scores=st.lists(st.floats(-1, 3), min_size=1, max_size=6), question=st.text(max_size=40))
