@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest.chunk import Chunker
 from ingest.embedding_pool import EmbedderFactory, EmbeddingPool
@@ -16,6 +17,9 @@ from rag.errors import LoadError, RagError
 from rag.protocols import Analyzer, Embedder
 from rag.settings import Settings
 from rag.types import Document
+
+if TYPE_CHECKING:
+    from rag.adapters.server_index import QdrantServerIndex
 
 # Raise it when a loader or the chunker gives other text or other chunks for the same file.
 PARSER_VERSION = 1
@@ -35,7 +39,8 @@ class Toolkit:
 
     ``dense`` is None in the lexical tier. ``parse`` yields each task with its document or the
     error that it ended in. ``open_index`` opens the index in a directory, or makes one with
-    vectors of that dimension; a server's index has no directory.
+    vectors of that dimension; a server's index has no directory. ``check_index`` raises where it
+    is certain beforehand that this will fail.
     """
 
     settings: Settings
@@ -44,6 +49,7 @@ class Toolkit:
     make_analyzer: Callable[[], Analyzer]
     parse: Callable[[Sequence[ParseTask]], Iterator[tuple[ParseTask, Document | RagError]]]
     open_index: Callable[[Path, int | None], WritableIndex]
+    check_index: Callable[[], None]
 
     @property
     def collection_dir(self) -> Path:
@@ -75,6 +81,7 @@ def build_toolkit(settings: Settings) -> Toolkit:
         make_analyzer=build_analyzer,
         parse=partial(parse_files, settings),
         open_index=partial(open_index, settings),
+        check_index=partial(check_index, settings),
     )
 
 
@@ -120,13 +127,29 @@ def open_index(settings: Settings, path: Path, dimension: int | None) -> Writabl
     return EdgeIndex.create(path, IndexConfig(dimension))
 
 
+def check_index(settings: Settings) -> None:
+    """Check that the server can be used, before files are parsed for it; of no cost without one.
+
+    Raises:
+        SettingsError: Its settings cannot be used.
+        BackendError: It cannot be reached or refuses.
+    """
+    if settings.index == "server":
+        with _server(settings, None) as index:
+            index.check()
+
+
 def _server_index(settings: Settings, dimension: int | None) -> WritableIndex:
+    index = _server(settings, dimension)
+    index.ensure_collection()
+    return index
+
+
+def _server(settings: Settings, dimension: int | None) -> QdrantServerIndex:
     from rag.adapters.server_index import QdrantServerIndex
     from rag.build import build_server_config
 
-    index = QdrantServerIndex(build_server_config(settings, dimension))
-    index.ensure_collection()
-    return index
+    return QdrantServerIndex(build_server_config(settings, dimension))
 
 
 def _dense(settings: Settings) -> Dense | None:

@@ -11,8 +11,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
 
 from rag import __version__
 from rag.errors import RagError, UsageError
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(f"unexpected {type(exc).__name__}: {exc}. Run it again with --debug.")
         return RagError.exit_code
+    finally:
+        _let_go_if_closed(sys.stderr)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -47,11 +50,10 @@ def _run(options: argparse.Namespace) -> int:
         _complain(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
-        print("interrupted: the published generation is as it was; run it again", file=sys.stderr)
+        _tell("interrupted: the published generation is as it was; run it again")
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter would complain when it flushes again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_if_closed(sys.stdout)
         return RagError.exit_code
     return status
 
@@ -59,7 +61,24 @@ def _run(options: argparse.Namespace) -> int:
 def _complain(message: str) -> None:
     from rag.receipts import printable
 
-    print(f"error: {' '.join(printable(message).split())}", file=sys.stderr)
+    _tell(f"error: {' '.join(printable(message).split())}")
+
+
+def _tell(line: str) -> None:
+    with suppress(BrokenPipeError):  # nobody reads it any more; the exit status says enough
+        print(line, file=sys.stderr)
+
+
+def _let_go_if_closed(stream: TextIO | None) -> None:
+    """Drop what a stream still holds if nobody reads it: the interpreter's last flush would fail.
+
+    Without this the exit status would be that of the failed flush.
+    """
+    try:
+        if stream is not None:
+            stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,7 +127,7 @@ def _add_upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "publish an earlier generation again"
     rollback = commands.add_parser("rollback", help=text, description=f"{text.capitalize()}.")
     rollback.add_argument(
-        "--to", type=int, metavar="N", help="number of the generation (default: the previous one)"
+        "--to", type=int, metavar="N", help="number of the generation (default: the parent)"
     )
     _add_common_options(rollback)
     rollback.set_defaults(command=_rollback)

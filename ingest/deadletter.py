@@ -39,6 +39,18 @@ class DeadLetter:
     attempts: int
     at: str
 
+    def is_gone(self) -> bool:
+        """Return whether nothing lies at the path any more; where nobody may look it may still."""
+        if not Path(self.path).is_absolute():
+            return False  # a name that is not UTF-8 stands here as a Python string literal
+        try:
+            Path(self.path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
+
 
 def read_letters(collection_dir: Path) -> tuple[DeadLetter, ...]:
     """Return all letters; lines that cannot be read are left out: those files are parsed again."""

@@ -81,6 +81,7 @@ class GenerationMaker:
         Raises:
             RagError: The generation could not be made; the current one stays.
         """
+        self._toolkit.check_index()
         staging = stage(self._dir, self._current)
         manifest = Manifest.write(staging / MANIFEST)
         with closing(manifest):

@@ -57,7 +57,16 @@ class Progress:
             self._add(name, time.perf_counter() - started, _cpu_seconds() - cpu)
         if self._stream is not None and not self._stream.isatty():
             amount = f"{done:,} {unit}, " if unit else ""
-            self._stream.write(f"{name}: {amount}{time.perf_counter() - started:.2f} s\n")
+            self._say(f"{name}: {amount}{time.perf_counter() - started:.2f} s\n")
+
+    def _say(self, line: str) -> None:
+        """Write a line; once nobody reads any more, as behind ``head``, show nothing further."""
+        try:
+            if self._stream is not None:
+                self._stream.write(line)
+                self._stream.flush()
+        except OSError:
+            self._stream = None
 
     def _add(self, name: str, seconds: float, cpu: float) -> None:
         earlier = self._costs.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -135,14 +135,14 @@ def list_generations(collection_dir: Path) -> tuple[int, ...]:
 def rollback(collection_dir: Path, to: int | None = None) -> Generation:
     """Publish an earlier generation again; without ``to`` the parent of the current one.
 
-    If the current one is damaged, it is the next lower one that can be read. Call it while
+    No other one is ever chosen: it may be one that was rolled back from. Call it while
     ``writing``.
 
     Raises:
-        UsageError: There is no such generation.
+        UsageError: There is no such generation, or the current one's parent is gone or unknown.
         IndexStateError: It is damaged, or the index is on a server.
     """
-    target = _previous(collection_dir) if to is None else _numbered(collection_dir, to)
+    target = _numbered(collection_dir, _parent(collection_dir) if to is None else to)
     if target.shape.index != "edge":
         raise IndexStateError(
             "no rollback on a server",
@@ -157,8 +157,8 @@ def rollback(collection_dir: Path, to: int | None = None) -> Generation:
 def prune(collection_dir: Path, keep: int) -> tuple[int, ...]:
     """Remove old generations and unused copies; returns the numbers removed.
 
-    The newest ``keep`` stay, and always the current one and any that is being copied. Call it
-    while ``writing``.
+    The newest ``keep`` stay, and always the current one, its parent and any that is being copied.
+    Call it while ``writing``.
 
     Raises:
         IndexStateError: The current generation is damaged.
@@ -166,7 +166,7 @@ def prune(collection_dir: Path, keep: int) -> tuple[int, ...]:
     current = read_current(collection_dir)
     clear_free_slots(collection_dir, current.identity if current else None)
     numbers = list_generations(collection_dir)
-    kept = {*numbers[-keep:], current.number if current else 0}
+    kept = {*numbers[-keep:], *((current.number, current.parent) if current else ())}
     return tuple(n for n in numbers if n not in kept and _remove(collection_dir, n))
 
 
@@ -200,34 +200,45 @@ def _clear(collection_dir: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _previous(collection_dir: Path) -> Generation:
-    below, parent = _below(collection_dir)
-    for number in (parent, *reversed([n for n in list_generations(collection_dir) if n < below])):
-        try:
-            if number is not None:
-                return read_generation(collection_dir / _GENERATIONS / f"{number:06d}")
-        except IndexStateError:
-            continue
-    raise UsageError("no earlier generation", collection_dir, "see rag-ingest status")
+def _parent(collection_dir: Path) -> int:
+    """Return the number of the generation that the current one was made from.
 
-
-def _below(collection_dir: Path) -> tuple[int, int | None]:
+    Raises:
+        UsageError: It has none, or it is gone or unknown.
+    """
+    present = list_generations(collection_dir)
     try:
         current = read_current(collection_dir)
-    except IndexStateError:
-        name = (collection_dir / POINTER).read_text(encoding="utf-8").strip()
-        return int(name) if name.isdigit() else next_number(collection_dir), None
+    except IndexStateError as exc:
+        what = "the current generation is damaged and does not tell its parent"
+        raise UsageError(what, collection_dir, _choice(present)) from exc
     if current is None:
         raise UsageError("nothing is published", collection_dir, "run rag-ingest sync PATH")
-    return current.number, current.parent
+    others = [number for number in present if number != current.number]
+    if current.parent is None:
+        what = "the current generation has no parent"
+        raise UsageError(what, f"generation {current.number}", _choice(others))
+    if current.parent not in present:
+        raise UsageError(
+            "the current generation's parent is gone",
+            f"generation {current.parent}",
+            _choice(others),
+        )
+    return current.parent
 
 
 def _numbered(collection_dir: Path, number: int) -> Generation:
     present = list_generations(collection_dir)
     if number not in present:
-        choice = ", ".join(map(str, present)) or "none"
-        raise UsageError("no such generation", number, f"choose from those there: {choice}")
+        raise UsageError("no such generation", number, _choice(present))
     return read_generation(collection_dir / _GENERATIONS / f"{number:06d}")
+
+
+def _choice(numbers: Iterable[int]) -> str:
+    left = ", ".join(map(str, numbers))
+    if not left:
+        return "no other is there: mend the files and run rag-ingest sync"
+    return f"choose with --to N from those there: {left}"
 
 
 def _remove(collection_dir: Path, number: int) -> bool:

@@ -127,17 +127,23 @@ def _survey(request: SyncRequest, toolkit: Toolkit, progress: Progress) -> _Surv
             )
         with progress.stage("plan"):
             plan = Planner(manifest, letters, digests, rules).plan(found)
-            other = [x for x in letters if x.tenant != rules.tenant or not found.covers(x.path)]
             drop = settings.drop_near_duplicates
             return _Survey(
                 *(current, rules, found, plan, _new_roots(manifest, rules.tenant, found)),
-                other_letters=tuple(other),
+                other_letters=tuple(x for x in letters if _is_other(x, rules.tenant, found)),
                 digests=digests,
                 needs_work=bool(plan.tasks or plan.removed or plan.moved)
                 or shape_change(current, toolkit) is not None
                 or needs_other_dropping(manifest, rules.tenant, drop=drop)
                 or Pending(directory).exists(),
             )
+
+
+def _is_other(letter: DeadLetter, tenant: str, found: Scan) -> bool:
+    """Return whether this run has nothing to say about a letter, which so stays."""
+    if letter.tenant != tenant:
+        return True
+    return not (found.covers(letter.path) or letter.is_gone())
 
 
 def _manifest_of(current: Generation | None) -> Manifest:

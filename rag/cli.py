@@ -201,9 +201,14 @@ def _settings(options: argparse.Namespace, **more: object) -> Settings:
 
 @contextmanager
 def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answering]]:
+    from rag import logs
     from rag.build import build_answering, build_live_index
 
     settings = _settings(options)
+    if options.debug:
+        logs.configure(sys.stderr)
+    else:
+        logs.discard()
     live = build_live_index(settings)
     live.refresh()
     problem = live.problem()

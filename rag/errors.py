@@ -5,6 +5,7 @@
     │   ├── ValueRangeError            2   422   a value is outside its bounds
     │   └── QuestionTooLongError       2   413   the question is over the size limit
     ├── SettingsError                  2   500   rag.toml or RAG_* cannot be used
+    ├── DeadlineError                  1   504   a question was not finished in its time
     ├── AssetError                     1   500   a model or vocabulary is missing or altered
     ├── LoadError                      1   422   a document cannot be read
     │   ├── UnsupportedFormatError     1   415   no loader for this kind of file
@@ -60,6 +61,12 @@ class SettingsError(RagError):
     """``rag.toml`` or the ``RAG_*`` environment cannot be used."""
 
     exit_code = 2
+
+
+class DeadlineError(RagError):
+    """A question was not finished in the time it was given."""
+
+    http_status = 504
 
 
 class AssetError(RagError):

@@ -115,11 +115,12 @@ def read_current(collection_dir: Path) -> Generation | None:
         name = (collection_dir / POINTER).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+    generations = collection_dir / "generations"
     if not (name.isdigit() and len(name) == 6):
         raise IndexStateError(
-            "unusable generation pointer", collection_dir / POINTER, "run rag-ingest rollback"
+            "unusable generation pointer", collection_dir / POINTER, _remedy(generations / POINTER)
         )
-    return read_generation(collection_dir / "generations" / name)
+    return read_generation(generations / name)
 
 
 def read_generation(path: Path) -> Generation:
@@ -334,4 +335,4 @@ def _remedy(path: Path) -> str:
     others = sorted(p.name for p in path.parent.glob("[0-9]*") if p != path)
     if not others:
         return "remove the collection's CURRENT file and run rag-ingest sync again"
-    return f"run rag-ingest rollback, which falls back to one of {', '.join(others)}"
+    return f"run rag-ingest rollback --to N, with N one of {', '.join(others)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rag.errors import BackendTimeoutError, QuestionTooLongError, UsageError
+from rag.errors import DeadlineError, QuestionTooLongError, UsageError
 from rag.results import Question
 
 
@@ -14,7 +14,7 @@ def check(question: Question, max_chars: int) -> None:
     Raises:
         UsageError: The question is blank.
         QuestionTooLongError: It has more than ``max_chars`` characters.
-        BackendTimeoutError: Its deadline has passed.
+        DeadlineError: Its deadline has passed.
     """
     if not question.text.strip():
         raise UsageError("the question is blank", repr(question.text[:20]), "ask something")
@@ -28,11 +28,11 @@ def check_deadline(question: Question, stage: str) -> None:
     """Stop work whose deadline has passed before the stage begins.
 
     Raises:
-        BackendTimeoutError: The deadline has passed.
+        DeadlineError: The deadline has passed.
     """
     late = time.monotonic() - question.deadline
     if late > 0:
-        raise BackendTimeoutError(
+        raise DeadlineError(
             "the question's deadline passed",
             f"{late:.2f} s before {stage}",
             "ask again later or raise deadline_seconds",

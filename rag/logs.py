@@ -42,6 +42,11 @@ def configure(stream: TextIO, level: int = logging.INFO) -> None:
     logging.getLogger("rag").setLevel(level)
 
 
+def discard() -> None:
+    """Show no logs: for a command that says itself, in its result or its error, what happened."""
+    logging.basicConfig(handlers=[logging.NullHandler()])
+
+
 def question_hash(text: str) -> str:
     """Return 12 hex digits that stand for a question in the logs."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

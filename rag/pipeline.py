@@ -52,7 +52,7 @@ class Pipeline:
         Raises:
             UsageError: The question is blank or too long.
             IndexStateError: Nothing has been ingested yet.
-            BackendTimeoutError: The deadline passed.
+            DeadlineError: The deadline passed.
         """
         meter = RequestMeter(self._policy.place)
         _, context = self._context(question, meter)
@@ -64,7 +64,7 @@ class Pipeline:
         Raises:
             UsageError: The question is blank or too long.
             IndexStateError: Nothing has been ingested yet.
-            BackendTimeoutError: The deadline passed.
+            DeadlineError: The deadline passed.
         """
         meter = RequestMeter(self._policy.place)
         found, context = self._context(question, meter)

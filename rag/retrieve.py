@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rag.bm25 import query_vector
@@ -24,7 +25,7 @@ class Asked:
 class Found:
     """What was found: passages best first, and the corpus IDF of the question's terms.
 
-    ``idf`` holds every term of the question; one that no document holds has the highest value.
+    ``idf`` holds every term of the question. For one that no document holds it is a lower bound.
     """
 
     passages: tuple[Passage, ...]
@@ -70,5 +71,10 @@ def _passage(stored: StoredChunk, score: float, vector: Vector | None) -> Passag
 
 
 def _idf(asked: Asked, hits: SearchHits) -> dict[int, float]:
-    highest = max(hits.idf.values(), default=1.0)
-    return {term: hits.idf.get(term, highest) for term in asked.terms}
+    """Return the IDF of every term asked for.
+
+    An unknown term stands in no chunk, a known one in at least one, so by the formula of
+    ``rag.bm25.idf`` the unknown one's is higher by ln 3 at the least.
+    """
+    unknown = max(hits.idf.values(), default=0.0) + math.log(3)
+    return {term: hits.idf.get(term, unknown) for term in asked.terms}

@@ -73,13 +73,13 @@ def _check_sizes(members: list[ZipInfo], packed: int, limits: ParseLimits) -> No
         raise ParseLimitError(
             "container unpacks to too much",
             f"{len(members)} members, {unpacked} bytes",
-            "split the file or raise unpacked_bytes",
+            "split the file, or save it again with less in it",
         )
     if unpacked > RATIO_FLOOR_BYTES and unpacked > limits.unpack_ratio * packed:
         raise ParseLimitError(
             f"container unpacks to more than {limits.unpack_ratio:g} times its size",
             f"{packed} to {unpacked} bytes",
-            "save the file again, or raise unpack_ratio if you trust it",
+            "save the file again from its application, or split it",
         )
 
 

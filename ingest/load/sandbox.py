@@ -200,10 +200,11 @@ class ParserPool:
             return ParseLimitError(
                 f"parsing took longer than {self._limits.wall_seconds:g} seconds",
                 name,
-                "split the file or raise wall_seconds",
+                "split the file or raise parse_seconds",
             )
         if exit_code == -signal.SIGKILL:
-            return ParseLimitError("parser killed, as for want of memory", name, "split the file")
+            remedy = "split the file, or lower ingest_workers"
+            return ParseLimitError("parser killed, as for want of memory", name, remedy)
         cause = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         return LoadError("parser crashed", f"{name}: {cause}", "convert it to another format")
 

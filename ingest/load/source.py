@@ -41,7 +41,7 @@ class Source:
             raise ParseLimitError(
                 f"file larger than {self.limits.input_bytes} bytes",
                 f"{self.path.name} has {size}",
-                "split the file or raise input_bytes",
+                "split the file or raise max_file_mb",
             )
         return size
 

@@ -69,7 +69,8 @@ def _guarded(
         return exc, False
     except MemoryError:
         needed = f"{name} needs more than {limits.memory_bytes} bytes"
-        return ParseLimitError("out of memory", needed, "split the file"), True
+        remedy = "split the file or raise parse_memory_mb"
+        return ParseLimitError("out of memory", needed, remedy), True
     except RecursionError:
         return ParseLimitError("nested too deeply", name, "flatten the file"), False
     # A process boundary: whatever a third-party parser throws at a broken file ends here as

@@ -78,6 +78,14 @@ class QdrantServerIndex:
             self._server.create_missing_shard_keys(keys)
         self._server.create_field_indexes()
 
+    def check(self) -> None:
+        """Ask the server about the collection, to learn early that it cannot be reached.
+
+        Raises:
+            BackendError: The server failed, refused, or did not answer in time.
+        """
+        self._server.exists()
+
     def search(self, query: SearchQuery) -> SearchHits:
         """Return both legs' best ``query.limit`` chunks within ``query.where``.
 
@@ -150,7 +158,7 @@ class QdrantServerIndex:
             if status == "red":
                 raise BackendError("collection status", status, "look at the server's log")
             if deadline.remaining() < _POLL_SECONDS:
-                remedy = "wait for the optimizer, or raise commit_timeout_seconds"
+                remedy = "wait until the server has optimized, then run again"
                 raise BackendTimeoutError("collection status", status, remedy)
             self._sleep(_POLL_SECONDS)
 

@@ -131,7 +131,7 @@ def _add_questions(app: FastAPI, questions: _Questions) -> None:
         methods=["POST"],
         response_model=QueryResponse,
         summary="Answer a question",
-        responses=_documented(ANSWER, 400, 408, 413, 415, 422, 500, 503, 504),
+        responses=_documented(ANSWER, 400, 408, 413, 415, 422, 500, 502, 503, 504),
     )
     app.add_api_route(
         "/v1/retrieve",
@@ -139,7 +139,7 @@ def _add_questions(app: FastAPI, questions: _Questions) -> None:
         methods=["POST"],
         response_model=RetrieveResponse,
         summary="Retrieve context for a question",
-        responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 500, 503, 504),
+        responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 500, 502, 503, 504),
     )
 
 
@@ -205,8 +205,7 @@ def _log_answer(question: Question, receipt: Receipt, outcome: Mapping[str, obje
 
 
 def _refused(problem: Problem, question: Question | None = None) -> Response:
-    asked = _asked(question) if question else {}
-    fields = {"status": int(problem.status), "problem": problem.kind, **asked}
+    fields = problem.log_fields() | (_asked(question) if question else {})
     _LOG.info("refused", extra={"fields": fields})
     return _problem_response(problem)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from rag.errors import BackendTimeoutError
+from rag.errors import DeadlineError
 from rag.service import problems
 from rag.service.problems import Problem
 
@@ -70,10 +70,10 @@ class Boundary:
             async with asyncio.timeout(self._limit_seconds):
                 body = await _read(receive, self._limit_bytes)
         except TimeoutError:
-            await _respond(send, problems.body_too_slow(self._limit_seconds))
+            await _refuse(send, problems.body_too_slow(self._limit_seconds))
             return
         if body is None:
-            await _respond(send, problems.body_too_large(self._limit_bytes))
+            await _refuse(send, problems.body_too_large(self._limit_bytes))
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -106,7 +106,7 @@ class Gate:
             deadline: When to stop waiting for it, on the monotonic clock [s].
 
         Raises:
-            BackendTimeoutError: The deadline passed; if it had not begun, it never will.
+            DeadlineError: The deadline passed; if it had not begun, it never will.
         """
         with self._counting:
             self._admitted += 1
@@ -118,7 +118,7 @@ class Gate:
             return answer.result()
         begun = "it was being answered" if future.running() else "it was still waiting"
         answer.cancel()
-        raise BackendTimeoutError(
+        raise DeadlineError(
             "the question's deadline passed", begun, "ask again later or raise deadline_seconds"
         )
 
@@ -150,6 +150,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return unread.pop() if unread else await receive()
 
     return replayed
+
+
+async def _refuse(send: Send, problem: Problem) -> None:
+    _LOG.info("refused", extra={"fields": problem.log_fields()})
+    await _respond(send, problem)
 
 
 async def _respond(send: Send, problem: Problem) -> None:

@@ -44,6 +44,10 @@ class Problem:
         title = kind.replace("-", " ").capitalize()
         return json.dumps({"type": _PREFIX + kind, "title": title, **fields}).encode()
 
+    def log_fields(self) -> dict[str, object]:
+        """Return what the log says of every refused request."""
+        return {"status": int(self.status), "problem": self.kind}
+
 
 def from_error(error: RagError) -> Problem:
     """Return the problem that one of our errors is to a client."""

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from rag import guard
-from rag.errors import BackendTimeoutError, QuestionTooLongError, UsageError
+from rag.errors import DeadlineError, QuestionTooLongError, UsageError
 from rag.results import Question
 from rag.types import Filter
 
@@ -34,8 +34,8 @@ def test_the_refusal_does_not_repeat_a_long_question() -> None:
 
 def test_a_question_past_its_deadline_is_refused() -> None:
     guard.check_deadline(question("in time?"), "search")
-    with pytest.raises(BackendTimeoutError, match=r"before pack.*deadline_seconds") as caught:
+    with pytest.raises(DeadlineError, match=r"before pack.*deadline_seconds") as caught:
         guard.check_deadline(question("in time?", seconds=-2.0), "pack")
     assert str(caught.value.value).startswith("2.0")
-    with pytest.raises(BackendTimeoutError):
+    with pytest.raises(DeadlineError):
         guard.check(question("in time?", seconds=-2.0), 100)

@@ -15,7 +15,7 @@ from rag.adapters.hash_embedder import HashEmbedder
 from rag.adapters.memory_index import MemoryIndex
 from rag.adapters.minilm import DIMENSION, MiniLmEmbedder
 from rag.build import build_analyzer, build_splitter, build_tokenizer
-from rag.errors import BackendTimeoutError, IndexStateError, QuestionTooLongError, UsageError
+from rag.errors import DeadlineError, IndexStateError, QuestionTooLongError, UsageError
 from rag.meter import Place
 from rag.pack import Packer
 from rag.pipeline import Parts, Pipeline, Policy
@@ -335,11 +335,11 @@ def test_a_question_past_its_deadline_is_stopped(
     parts: tuple[IndexReader, Embedder | None], method: str
 ) -> None:
     run: Callable[[Question], object] = getattr(pipeline_over(*parts), method)
-    with pytest.raises(BackendTimeoutError, match="before guard"):
+    with pytest.raises(DeadlineError, match="before guard"):
         run(question("How long are logs kept?", seconds=-1.0))
     index, embedder = parts
     slow: Callable[[Question], object] = getattr(pipeline_over(Slow(index, 0.2), embedder), method)
-    with pytest.raises(BackendTimeoutError, match="before pack"):
+    with pytest.raises(DeadlineError, match="before pack"):
         slow(question("How long are logs kept?", seconds=0.1))
 
 
