@@ -49,6 +49,14 @@ class _Piece:
     headings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a document's blocks start, and its headings among them."""
+
+    starts: list[int]
+    headings: set[int]
+
+
 def chunk_document(document: Document, chunker: Chunker) -> tuple[Chunk, ...]:
     """Return the document's chunks in order; ``()`` for a blank document.
 
@@ -61,8 +69,11 @@ def chunk_document(document: Document, chunker: Chunker) -> tuple[Chunk, ...]:
     Raises:
         ValueRangeError: A single character has more tokens than the limit.
     """
-    starts = [block.start for block in document.blocks]
-    return tuple(_chunk(document, piece, starts) for piece in _pieces(document, chunker))
+    places = _Places(
+        starts=[block.start for block in document.blocks],
+        headings={block.start for block in document.blocks if block.kind == "heading"},
+    )
+    return tuple(_chunk(document, piece, places) for piece in _pieces(document, chunker))
 
 
 def chunk_id(doc_id: str, start: int, end: int, text: str) -> str:
@@ -86,11 +97,10 @@ def _pieces(document: Document, chunker: Chunker) -> Iterator[_Piece]:
             yield _Piece(unit.sentences, unit.tokens, headings)
 
 
-def _chunk(document: Document, piece: _Piece, block_starts: list[int]) -> Chunk:
+def _chunk(document: Document, piece: _Piece, places: _Places) -> Chunk:
     start, end = piece.sentences[0].start, piece.sentences[-1].end
     text = document.text[start:end]
-    block = bisect_right(block_starts, start) - 1
-    headings = {b.start for b in document.blocks if b.kind == "heading"}
+    block = bisect_right(places.starts, start) - 1
     return Chunk(
         id=chunk_id(document.id, start, end, text),
         doc_id=document.id,
@@ -104,5 +114,5 @@ def _chunk(document: Document, piece: _Piece, block_starts: list[int]) -> Chunk:
         page=document.blocks[block].page if block >= 0 else None,
         tags=document.tags,
         date=document.date,
-        headlines=tuple(i for i, s in enumerate(piece.sentences) if s.start in headings),
+        headlines=tuple(i for i, s in enumerate(piece.sentences) if s.start in places.headings),
     )

@@ -74,9 +74,10 @@ def _let_go_if_closed(stream: TextIO | None) -> None:
 
     Without this the exit status would be that of the failed flush.
     """
+    if stream is None:
+        return
     try:
-        if stream is not None:
-            stream.flush()
+        stream.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

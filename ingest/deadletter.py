@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ingest.scan import is_gone
 from rag.filetree import replace_text
 
 FILE_NAME = "dead-letters.jsonl"
@@ -23,7 +24,8 @@ class DeadLetter:
     """One file that is not in the index as it lies there now.
 
     ``sha256`` is empty where the file could not be read; ``keeps_earlier`` says that chunks of an
-    earlier version are still served; ``at`` is UTC, ISO 8601; ``attempts`` counts parsings.
+    earlier version are still served; ``at`` is UTC, ISO 8601; ``attempts`` counts parsings. A byte
+    of ``path`` that is not UTF-8 stands as a lone surrogate (PEP 383).
     """
 
     tenant: str
@@ -41,15 +43,7 @@ class DeadLetter:
 
     def is_gone(self) -> bool:
         """Return whether nothing lies at the path any more; where nobody may look it may still."""
-        if not Path(self.path).is_absolute():
-            return False  # a name that is not UTF-8 stands here as a Python string literal
-        try:
-            Path(self.path).lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False
-        return False
+        return is_gone(self.path)
 
 
 def read_letters(collection_dir: Path) -> tuple[DeadLetter, ...]:

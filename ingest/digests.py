@@ -1,4 +1,7 @@
-"""SHA-256 of files, remembered by size and time of change, so that unchanged files are not read.
+"""SHA-256 of files, remembered by what changes with them, so that unchanged files are not read.
+
+Size and time alone would take a file for unchanged that another was moved onto: archives and
+copies set the times. The inode and the time of the state's change, which nobody can set, tell.
 
 The memory lies beside the generations, not in them: it states facts about files, whatever was
 published, and may be lost at any time.
@@ -24,9 +27,9 @@ _TICK_NANOSECONDS = 2_000_000_000
 class FileDigests:
     """Digests of files; reading one is counted in ``read``."""
 
-    known: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    known: dict[str, tuple[str, str]] = field(default_factory=dict)
     read: int = 0
-    _fresh: list[tuple[str, int, int, str]] = field(default_factory=list)
+    _fresh: list[tuple[str, str, str]] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: Path) -> FileDigests:
@@ -35,27 +38,27 @@ class FileDigests:
             return cls()
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-            rows = connection.execute("SELECT path, size, mtime_ns, sha256 FROM digests").fetchall()
+            rows = connection.execute("SELECT path, stamp, sha256 FROM digests").fetchall()
             connection.close()
         except sqlite3.Error:
             return cls()
-        return cls({path: (size, mtime, digest) for path, size, mtime, digest in rows})
+        return cls({path: (stamp, digest) for path, stamp, digest in rows})
 
     def of(self, file: FoundFile) -> str:
-        """Return the digest of a file, reading it only if size or time of change differ.
+        """Return the digest of a file, reading it only if it may have changed.
 
         Raises:
             OSError: It cannot be read.
         """
-        size, mtime, digest = self.known.get(file.path, (-1, -1, ""))
-        if (size, mtime) == (file.size, file.mtime_ns):
+        stamp, digest = self.known.get(file.path, ("", ""))
+        if stamp == _stamp(file):
             return digest
         now = time.time_ns()
         self.read += 1
         with Path(file.path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if now - file.mtime_ns > _TICK_NANOSECONDS:
-            self._fresh.append((file.path, file.size, file.mtime_ns, digest))
+        if now - max(file.mtime_ns, file.ctime_ns) > _TICK_NANOSECONDS:
+            self._fresh.append((file.path, _stamp(file), digest))
         return digest
 
     def save(self, path: Path, gone: Iterable[str] = ()) -> None:
@@ -73,16 +76,21 @@ class FileDigests:
         self._fresh = []
 
 
+def _stamp(file: FoundFile) -> str:
+    # As text: an inode may be larger than the integers of SQLite.
+    return f"{file.size} {file.mtime_ns} {file.ctime_ns} {file.inode}"
+
+
 def _save(
-    path: Path, fresh: Sequence[tuple[str, int, int, str]], forgotten: Sequence[tuple[str]]
+    path: Path, fresh: Sequence[tuple[str, str, str]], forgotten: Sequence[tuple[str]]
 ) -> None:
     connection = sqlite3.connect(path)
     try:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS digests"
-            " (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, sha256 TEXT) WITHOUT ROWID"
+            " (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT) WITHOUT ROWID"
         )
-        connection.executemany("INSERT OR REPLACE INTO digests VALUES (?,?,?,?)", fresh)
+        connection.executemany("INSERT OR REPLACE INTO digests VALUES (?,?,?)", fresh)
         connection.executemany("DELETE FROM digests WHERE path=?", forgotten)
         connection.commit()
     finally:

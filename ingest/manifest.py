@@ -47,7 +47,6 @@ CREATE TABLE IF NOT EXISTS sketches (
   hash INTEGER, content INTEGER, PRIMARY KEY (hash, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS touched (tenant TEXT, digest TEXT, PRIMARY KEY (tenant, digest));
 """
-_PRIMARY_KEY = "sqlite_autoindex_occurrences_1"  # SQLite's own name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +247,11 @@ class Manifest:
         return near, int(tokens), int(dropped), int(dropped_tokens)
 
     def _touch(self, tenant: str, doc_id: str) -> None:
-        # Left to itself SQLite takes by_digest and so reads all of the tenant's occurrences.
+        # By SQLite's own name of the primary key: left to itself it takes by_digest, and so reads
+        # all of the tenant's occurrences.
         self._db.execute(
             "INSERT OR IGNORE INTO touched SELECT tenant, digest FROM occurrences"
-            f" INDEXED BY {_PRIMARY_KEY} WHERE tenant=? AND doc_id=?",  # noqa: S608 -- a constant
+            " INDEXED BY sqlite_autoindex_occurrences_1 WHERE tenant=? AND doc_id=?",
             (tenant, doc_id),
         )
 

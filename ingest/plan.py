@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Literal, TypeAlias
 from ingest.deadletter import DeadLetter, LetterStatus
 from ingest.digests import FileDigests
 from ingest.manifest import DocumentRecord, Manifest
-from ingest.scan import FoundFile, Scan, is_under
+from ingest.scan import FoundFile, Scan, is_gone, is_under
 from rag.errors import LoadError, ParseLimitError, RagError
 
 Why: TypeAlias = Literal["new", "changed", "settings", "retry"]
@@ -86,10 +87,11 @@ class Planner:
     def plan(self, scan: Scan) -> Plan:
         """Return what to do about a scan."""
         for place in scan.unreadable:
-            error = LoadError(place.reason, place.path, "fix its name or permissions")
+            name = os.fsencode(place.path).decode("utf-8", "backslashreplace")
+            error = LoadError(place.reason, name, "fix its name or permissions")
             self._plan.letters.append(self._failure(place.path, "", "", error))
         for file in scan.files:
-            self._consider(file, self._id_of(file))
+            self._consider(file)
         found = {file.path for file in scan.files}
         for record in self._documents:
             path = self._path_of[record.doc_id]
@@ -98,13 +100,15 @@ class Planner:
                 gone.append(record.doc_id)
         return self._plan
 
-    def _consider(self, file: FoundFile, doc_id: str) -> None:
-        record, letter = self._by_path.get(file.path), self._letters.get(file.path)
+    def _consider(self, file: FoundFile) -> None:
         try:
             digest = self._digest(file)
         except RagError as exc:
+            doc_id = self._id_of(file, "")
             self._plan.letters.append(self._failure(file.path, doc_id, "", exc))
             return
+        doc_id = self._id_of(file, digest)
+        record, letter = self._by_path.get(file.path), self._letters.get(file.path)
         if record and (record.sha256, record.shape) == (digest, self._rules.shape):
             self._plan.unchanged += 1
             return
@@ -143,7 +147,7 @@ class Planner:
             return "new"
         return "settings" if record.sha256 == digest else "changed"
 
-    def _id_of(self, file: FoundFile) -> str:
+    def _id_of(self, file: FoundFile, digest: str) -> str:
         if file.path in self._by_path:
             return self._by_path[file.path].doc_id
         letter = self._letters.get(file.path)
@@ -151,21 +155,28 @@ class Planner:
             return letter.doc_id
         roots = [root for root in self._roots if is_under(file.path, root)]
         root = max(roots, key=len, default=file.root)
-        doc_id = next(name for name in _names(file.path, root) if self._is_free(name, file.path))
+        names = _names(file.path, root)
+        doc_id = next(name for name in names if self._is_free(name, file.path, digest))
         self._path_of[doc_id] = file.path
         return doc_id
 
-    def _is_free(self, doc_id: str, path: str) -> bool:
+    def _is_free(self, doc_id: str, path: str, digest: str) -> bool:
         owner = self._path_of.get(doc_id)
         if owner is None or owner == path:
             return True
-        roots = [root for root in self._roots if is_under(owner, root)]
-        # A folder that was moved as a whole takes its documents' ids along.
-        moved = bool(roots) and not any(Path(root).exists() for root in roots)
-        if moved and owner in self._by_path:
+        # A folder that was moved takes its documents' ids along. That its names come again says
+        # nothing: every folder has a README, and the other one may be away for a while only.
+        if not (digest and digest in self._contents(owner) and is_gone(owner)):
+            return False
+        if owner in self._by_path:
             self._by_path[path] = self._by_path.pop(owner)
             self._plan.moved.append((doc_id, path))
-        return moved
+        return True
+
+    def _contents(self, path: str) -> set[str]:
+        """Return the digests of what a path held when it was read last and when indexed."""
+        holders = self._by_path.get(path), self._letters.get(path)
+        return {holder.sha256 for holder in holders if holder}
 
     def _failure(self, path: str, doc_id: str, digest: str, error: RagError) -> DeadLetter:
         earlier = self._letters.get(path)

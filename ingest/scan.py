@@ -1,8 +1,9 @@
 """The files under the paths that were given, and what was passed over and why.
 
-Hidden files and folders, version control's own folders and the collection's data are passed over.
-Links to files are read as files. Links to folders are followed after all real folders were read,
-and no folder is read twice, so a loop of links ends and a file keeps its real name.
+Hidden files and folders, version control's own folders and the collections' data are passed over,
+whatever way leads there. Links to files are read as files. Links to folders are followed after all
+real folders were read, and no folder is read twice, so a loop of links ends and a file keeps its
+real name. A path that is given keeps the name it is given by, so that a link can be set anew.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ from stat import S_ISREG
 from rag.errors import UsageError
 
 _VERSION_CONTROL = frozenset({"CVS", "RCS", "SCCS", "_darcs"})
+_OWN_DATA = "the index's own data"
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A regular file; ``path`` is absolute, ``mtime_ns`` in nanoseconds, ``size`` in bytes."""
+    """A regular file, a link's target where ``path`` is a link.
+
+    ``path`` is absolute, ``size`` in bytes; ``mtime_ns`` and ``ctime_ns`` are when content and
+    state changed [ns]; ``inode`` tells files apart that lie at the same path one after the other.
+    """
 
     path: str
     root: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +48,9 @@ class PassedOver:
 class Scan:
     """All that stands under the given paths.
 
-    ``scopes`` are the given paths, resolved; ``roots`` the folders among them, which document ids
-    are relative to. A file under an ``unreadable`` path may still exist.
+    ``scopes`` are the given paths, absolute; ``roots`` the folders among them, which document ids
+    are relative to. A file under an ``unreadable`` path may still exist. A byte of a path that is
+    not UTF-8 stands as a lone surrogate (PEP 383), in all paths.
     """
 
     scopes: tuple[str, ...]
@@ -65,13 +74,24 @@ def is_under(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
+def is_gone(path: str) -> bool:
+    """Return whether nothing lies at a path; where nobody may look there may be something."""
+    try:
+        Path(path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def scan(paths: Sequence[Path], *, own_data: Path, may_be_gone: Callable[[str], bool]) -> Scan:
     """Return what stands under ``paths``, each file once, sorted by path.
 
     Args:
         paths: Files and folders.
         own_data: The collections' directory, never read.
-        may_be_gone: Whether a resolved path that does not exist counts as an empty folder.
+        may_be_gone: Whether an absolute path that does not exist counts as an empty folder.
 
     Raises:
         UsageError: A path does not exist.
@@ -79,17 +99,34 @@ def scan(paths: Sequence[Path], *, own_data: Path, may_be_gone: Callable[[str], 
     walk = _Walk(os.path.realpath(own_data))
     scopes: list[str] = []
     for path in paths:
-        resolved = os.path.realpath(path)
-        if not (os.path.lexists(resolved) or may_be_gone(resolved)):
+        given = _absolute(path)
+        if not (_may_exist(given) or may_be_gone(given)):
             raise UsageError("no such file or folder", path, "check the path")
-        if any(is_under(resolved, scope) for scope in scopes):
+        if any(is_under(given, scope) for scope in scopes):
             walk.notes.append(f"given twice, read once: {path}")
         else:
-            scopes = [s for s in scopes if not is_under(s, resolved)] + [resolved]
-    for scope in scopes:
+            scopes = [s for s in scopes if not is_under(s, given)] + [given]
+    for scope in sorted(scopes, key=lambda scope: os.path.realpath(scope) != scope):
         walk.start(scope)
     walk.finish()
     return walk.result(tuple(scopes))
+
+
+def _absolute(path: Path) -> str:
+    """Return a path with its links as they are, but for those before a ``..``."""
+    parts = (Path.cwd() / path).parts
+    after = max((i + 1 for i, part in enumerate(parts) if part == ".."), default=1)
+    return str(Path(os.path.realpath(Path(*parts[:after])), *parts[after:]))
+
+
+def _may_exist(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -102,16 +139,24 @@ class _Walk:
     _roots: list[str] = field(default_factory=list)
     _links: list[tuple[str, str]] = field(default_factory=list)
     _seen: set[tuple[int, int]] = field(default_factory=set)
+    _own: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if Path(self.own_data).is_dir():
+            self._own = _identity(Path(self.own_data).stat())
 
     def start(self, scope: str) -> None:
         """Begin with one of the paths given."""
         before = len(self.files) + len(self._links) + len(self.unreadable)
-        given = Path(scope)
-        if given.is_dir():
+        if self._is_own(scope):
+            self.skipped.append(PassedOver(scope, _OWN_DATA))
+            self.notes.append(f"{_OWN_DATA}, not read: {scope}")
+            return
+        if os.path.isdir(scope) and not _is_undecodable(scope):  # noqa: PTH112 -- is_dir() may raise
             self._roots.append(scope)
             self._folder(scope, scope)
-        elif os.path.lexists(scope):
-            self._file(scope, str(given.parent), given.stat)
+        else:
+            self._file(scope, str(Path(scope).parent), Path(scope).stat)
         if len(self.files) + len(self._links) + len(self.unreadable) == before:
             self.notes.append(f"no file to index under {scope}")
 
@@ -143,11 +188,14 @@ class _Walk:
                 self.unreadable.append(PassedOver(path, exc.strerror or str(exc)))
 
     def _entries(self, path: str) -> list[os.DirEntry[str]]:
-        status = Path(path).stat()
-        if (status.st_dev, status.st_ino) in self._seen:
+        identity = _identity(Path(path).stat())
+        if identity == self._own:
+            self.skipped.append(PassedOver(path, _OWN_DATA))
+            return []
+        if identity in self._seen:
             self.skipped.append(PassedOver(path, "link to a folder that was read already"))
             return []
-        self._seen.add((status.st_dev, status.st_ino))
+        self._seen.add(identity)
         with os.scandir(path) as entries:
             return sorted(entries, key=lambda entry: entry.name)
 
@@ -156,8 +204,8 @@ class _Walk:
             self.skipped.append(PassedOver(entry.path, "hidden"))
         elif entry.name in _VERSION_CONTROL:
             self.skipped.append(PassedOver(entry.path, "version control"))
-        elif entry.path == self.own_data:
-            self.skipped.append(PassedOver(entry.path, "the index's own data"))
+        elif entry.is_symlink() and self._is_own(entry.path):
+            self.skipped.append(PassedOver(entry.path, _OWN_DATA))
         elif entry.is_dir(follow_symlinks=False):
             waiting.append(entry.path)
         elif entry.is_symlink() and Path(entry.path).is_dir():
@@ -165,10 +213,18 @@ class _Walk:
         else:
             self._file(entry.path, root, entry.stat)
 
+    def _is_own(self, path: str) -> bool:
+        real, own = Path(os.path.realpath(path)), Path(self.own_data)
+        if not real.is_relative_to(own):
+            return False
+        inside = real.relative_to(own).parts
+        # Documents may lie beside the collections, as where the data directory is the project's.
+        return not inside or (own / inside[0] / "generations").is_dir()
+
     def _file(self, path: str, root: str, stat: Callable[[], os.stat_result]) -> None:
         try:
             status = stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if Path(path).is_symlink():
                 self.skipped.append(PassedOver(path, "broken link"))
             return
@@ -176,11 +232,20 @@ class _Walk:
             self.unreadable.append(PassedOver(path, exc.strerror or str(exc)))
             return
         if not path.isprintable() and _is_undecodable(path):
-            self.unreadable.append(PassedOver(ascii(path), "file name is not UTF-8"))
+            self.unreadable.append(PassedOver(path, "file name is not UTF-8"))
         elif S_ISREG(status.st_mode):
-            self.files.append(FoundFile(path, root, status.st_size, status.st_mtime_ns))
+            self.files.append(_found(path, root, status))
         else:
             self.skipped.append(PassedOver(path, "not a regular file"))
+
+
+def _found(path: str, root: str, status: os.stat_result) -> FoundFile:
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return FoundFile(path, root, status.st_size, *times, inode=status.st_ino)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _is_undecodable(path: str) -> bool:

@@ -281,7 +281,7 @@ def _notes(survey: _Survey, toolkit: Toolkit) -> tuple[str, ...]:
     if again:
         notes.append(f"{again:,} files are cut again: tokenizer, chunk_tokens or loaders changed")
     if plan.moved:
-        notes.append(f"{len(plan.moved):,} files keep their ids: their folder was moved")
+        notes.append(f"{len(plan.moved):,} files keep their ids: they were moved")
     change = shape_change(survey.current, toolkit)
     if change:
         notes.append(change)

@@ -76,8 +76,8 @@ class Calibration:
 
 
 # Source: fitted by eval/bench/calibrate.py; data and reliability in docs/adr/0004-abstention.md.
-NEURAL = Calibration(-6.01, (2.65, 4.01, 2.91, 1.69))
-LEXICAL = Calibration(-4.64, (4.41, 0.00, 2.93, 1.30))
+NEURAL = Calibration(-6.06, (2.62, 3.94, 2.89, 1.76))
+LEXICAL = Calibration(-4.71, (4.18, 0.00, 2.95, 1.44))
 
 
 @dataclass(frozen=True, slots=True)

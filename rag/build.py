@@ -1,4 +1,4 @@
-"""The one composition root: from settings to working parts."""
+"""The composition root of questions: from settings to working parts; ingest.build adds its own."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def build_pipeline(
 
 def _policy(settings: Settings) -> Policy:
     return Policy(
-        retrieval=Retrieval(settings.candidates, settings.packed_passages, settings.dense_weight),
+        retrieval=Retrieval(settings.candidates, settings.offered_passages, settings.dense_weight),
         answer_threshold=settings.answer_threshold,
         max_question_chars=settings.max_question_chars,
         place=Place(

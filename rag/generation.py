@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rag.errors import IndexStateError
-from rag.filetree import copy_tree, tree_digest
+from rag.filetree import copy_tree, sync_tree, tree_digest
 
 POINTER = "CURRENT"
 INFO = "generation.json"
@@ -284,6 +284,7 @@ def _copy_published(generation: Generation, target: Path) -> bool:
         if not present:
             return False
         copy_index(generation, partial)
+    sync_tree(partial)  # or a power cut could leave a complete name over empty files
     partial.rename(target)
     return True
 

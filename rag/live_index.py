@@ -89,9 +89,11 @@ class LiveIndex:
     def refresh(self) -> None:
         """Open the published generation if it is another one; what fails is logged once.
 
-        While a new generation cannot be opened, the old one stays.
+        While a new generation cannot be opened, the old one stays. After ``close`` it does nothing.
         """
         with self._loading:
+            if self._stopped.is_set():
+                return
             identity = None
             try:
                 identity = self._published.current()

@@ -1,4 +1,4 @@
-"""Metering one request: CPU time by stage, and the receipt made of it."""
+"""Metering one request: wall and CPU time by stage, and the energy they stand for."""
 
 from __future__ import annotations
 

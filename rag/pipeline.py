@@ -71,7 +71,7 @@ class Pipeline:
         with meter.stage("answer") as step:
             guard.check_deadline(question, "answer")
             choice = choose(question.text, found, context, self._parts.analyzer)
-            reason = self._reason_to_abstain(choice)
+            reason = self._reason_to_abstain(found, choice)
             step.decision = f"abstain: {reason}" if reason else "extract the best sentence"
         if choice is None or reason:
             return self._abstention(reason or "", choice, context, meter)
@@ -83,8 +83,7 @@ class Pipeline:
             guard.check(question, policy.max_question_chars)
             step.decision = "admitted"
         with meter.stage("retrieve") as step:
-            vector = parts.embedder.embed_question(question.text) if parts.embedder else None
-            asked = Asked(question.text, tuple(parts.analyzer.terms(question.text)), vector)
+            asked = Asked.prepare(question.text, parts.analyzer, parts.embedder)
             guard.check_deadline(question, "search")
             found = retrieve(asked, question, parts.index, policy.retrieval)
             step.decision = f"{len(found.passages)} passages"
@@ -94,9 +93,11 @@ class Pipeline:
             step.decision = f"{len(context.evidence)} sentences, {context.tokens} tokens"
         return found, context
 
-    def _reason_to_abstain(self, choice: Choice | None) -> str | None:
+    def _reason_to_abstain(self, found: Found, choice: Choice | None) -> str | None:
+        if not found.passages:
+            return "no document holds a word of the question, or none may be looked at"
         if choice is None:
-            return "nothing in the documents matches the question within the budget"
+            return "no sentence of the passages found fits the budget"
         if choice.confidence < self._policy.answer_threshold:
             return (
                 f"no sentence answers it with enough confidence "

@@ -81,10 +81,3 @@ class IndexWriter(Protocol):
 
     def commit(self) -> None:
         """Make all writes durable and searchable at full speed."""
-
-
-class Meter(Protocol):
-    """Reads a running total of CPU time that a request can be charged for."""
-
-    def cpu_seconds(self) -> float | None:
-        """Return the CPU time of the calling thread so far [s], or None if it is unknown."""

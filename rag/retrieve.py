@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from typing import Self
 
 from rag.bm25 import query_vector
 from rag.fuse import fuse
-from rag.protocols import IndexReader
+from rag.protocols import Analyzer, Embedder, IndexReader
 from rag.results import Passage, Question
 from rag.types import SearchHits, SearchQuery, StoredChunk, Vector
+
+# "How long is the warranty" asks for a duration, not for something long.
+_HOW = re.compile(
+    r"\bhow (long|many|much|often|far|old|big|large|tall|high|deep|fast|soon|early|late|quickly)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,12 @@ class Asked:
     text: str
     terms: tuple[int, ...]
     vector: Vector | None
+
+    @classmethod
+    def prepare(cls, text: str, analyzer: Analyzer, embedder: Embedder | None) -> Self:
+        """Return the question with its terms, and with its vector if there is an embedder."""
+        terms = analyzer.terms(_HOW.sub("how", text))
+        return cls(text, tuple(terms), embedder.embed_question(text) if embedder else None)
 
 
 @dataclass(frozen=True, slots=True)

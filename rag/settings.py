@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     server_replicas: int = Field(1, ge=1, le=16, description="replicas of a new collection")
 
     candidates: int = Field(50, ge=1, le=500, description="chunks taken from each leg")
-    packed_passages: int = Field(20, ge=1, le=100, description="fused chunks offered to the packer")
+    offered_passages: int = Field(20, ge=1, le=100, description="fused chunks for the packer")
     dense_weight: float = Field(0.5, ge=0, le=1, description="weight of the dense leg in fusion")
     budget_tokens: int = Field(256, ge=16, le=32768, description="context budget [tokens]")
     answer_threshold: float = Field(

@@ -76,10 +76,9 @@ class Asking:
     def choice(self, case: Case, where: Filter) -> Choice | None:
         """Return the sentence that would answer, with its signals."""
         analyzer = self.packer.analyzer
-        vector = self.embedder.embed_question(case.text) if self.embedder else None
-        asked = Asked(case.text, tuple(analyzer.terms(case.text)), vector)
+        asked = Asked.prepare(case.text, analyzer, self.embedder)
         chosen = self.settings
-        wide = Retrieval(chosen.candidates, chosen.packed_passages, chosen.dense_weight)
+        wide = Retrieval(chosen.candidates, chosen.offered_passages, chosen.dense_weight)
         question = Question(case.text, where, _BUDGET, deadline=math.inf)
         found = retrieve(asked, question, self.index, wide)
         context = self.packer.pack(found.passages, Need(found.idf), _BUDGET)

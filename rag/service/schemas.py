@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,6 +21,7 @@ from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved
 from rag.service.examples import QUESTION
 from rag.settings import Settings
 from rag.types import Filter
+from rag.verify import cite
 
 _Text = Annotated[str, Field(min_length=1, max_length=512)]
 
@@ -122,7 +124,7 @@ class CitationBody(_Response):
 class EvidenceBody(CitationBody):
     """One packed sentence."""
 
-    source: int = Field(description="number that stands for its document in the context, from 1")
+    source: int = Field(description="number of its line in the context, from 1")
     score: float = Field(description="how much it promised; higher is better")
 
 
@@ -280,19 +282,7 @@ def _citations(citations: tuple[Citation, ...]) -> tuple[CitationBody, ...]:
 
 
 def _evidence(item: Evidence) -> EvidenceBody:
-    chunk, span = item.chunk, item.span
-    return EvidenceBody(
-        doc_id=chunk.doc_id,
-        title=chunk.title,
-        quote=item.text,
-        start=span.start,
-        end=span.end,
-        page=chunk.page,
-        headings=chunk.headings,
-        also_in=chunk.also_in,
-        source=item.source,
-        score=item.score,
-    )
+    return EvidenceBody(**asdict(cite(item)), source=item.source, score=item.score)
 
 
 def _receipt(body: RetrieveBody, receipt: Receipt) -> dict[str, Any]:

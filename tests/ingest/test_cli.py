@@ -79,7 +79,8 @@ def test_rollback_prune_and_status(run: Run, docs: Path) -> None:
     assert json.loads(run("status", "--json")[1])["generation"] == 2
     assert json.loads(run("rollback", "--to", 3, "--json")[1])["generation"] == 3
     status, _, err = run("rollback", "--to", 9)
-    assert (status, err) == (2, "error: no such generation: 9. Choose from those there: 1, 2, 3.\n")
+    assert status == 2
+    assert err == ("error: no such generation: 9. Choose with --to N from those there: 1, 2, 3.\n")
     assert json.loads(run("prune", "--json")[1]) == {"removed": []}
     (docs / "a.md").write_text(DOCUMENT, encoding="utf-8")
     run("sync", docs)
@@ -114,8 +115,9 @@ def test_damaged_generation_names_the_way_out(run: Run, docs: Path, fast_path: P
     (fast_path / "data/default/generations/000002/generation.json").write_text("{")
     status, _, err = run("sync", docs)
     assert status == 1
-    assert "rag-ingest rollback" in err
-    assert run("rollback")[0] == 0
+    assert "Run rag-ingest rollback --to N, with N one of 000001." in err
+    assert run("rollback")[0] == 2
+    assert run("rollback", "--to", 1)[0] == 0
     assert run("sync", docs)[0] == 0
 
 
@@ -135,6 +137,32 @@ def test_help_is_fast_and_loads_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "rollback" in done.stdout
+
+
+@pytest.mark.parametrize("streams", [("stderr",), ("stdout", "stderr")])
+def test_readers_that_go_do_not_stop_the_run(
+    fast_path: Path, docs: Path, streams: tuple[str, ...]
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "ingest.cli", "sync", str(docs), "--tier", "lexical"]
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **dict.fromkeys(streams, writes)}
+    done = subprocess.run(
+        [*command, "--data-dir", str(fast_path / "data")], **given, text=True, check=False
+    )
+    os.close(writes)
+    assert (fast_path / "data/default/CURRENT").read_text() == "000001\n"
+    assert done.returncode == (1 if "stdout" in streams else 0)
+    assert "stdout" in streams or "Generation 1 published" in done.stdout
+
+
+def test_an_error_that_nobody_reads_keeps_its_status(fast_path: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "ingest.cli", "prune", "--data-dir", str(fast_path / "data")]
+    done = subprocess.run(command, stderr=writes, check=False)
+    os.close(writes)
+    assert done.returncode == 2
 
 
 def test_interrupt_ends_with_130_and_leaves_nothing_published(fast_path: Path, docs: Path) -> None:

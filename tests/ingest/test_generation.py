@@ -41,7 +41,7 @@ def test_missing_part_names_the_generations_that_are_left(workshop: Any, part: s
     (workshop.collection / "generations/000002" / part).unlink()
     if part == "index/index.json":
         (workshop.collection / "generations/000002/index").rename(workshop.data / "elsewhere")
-    with pytest.raises(IndexStateError, match="falls back to one of 000001"):
+    with pytest.raises(IndexStateError, match="--to N, with N one of 000001"):
         read_current(workshop.collection)
 
 
@@ -134,23 +134,54 @@ def test_rollback_refuses_an_altered_manifest(workshop: Any) -> None:
 
 def test_rollback_without_a_parent(workshop: Any) -> None:
     publish_generations(workshop, 1)
-    with writing(workshop.collection), pytest.raises(UsageError, match="no earlier generation"):
+    with writing(workshop.collection), pytest.raises(UsageError, match=r"no parent.*No other"):
         rollback(workshop.collection)
 
 
-def test_prune_keeps_the_newest_the_current_and_what_is_being_copied(workshop: Any) -> None:
+def test_rollback_never_publishes_what_was_rolled_back_from(workshop: Any) -> None:
+    publish_generations(workshop, 4)  # keep_generations is 3
+    assert list_generations(workshop.collection) == (2, 3, 4)
+    with writing(workshop.collection):
+        rollback(workshop.collection, to=2)
+    workshop.sync()
+    assert list_generations(workshop.collection) == (2, 3, 4, 5)
+    with writing(workshop.collection):
+        assert rollback(workshop.collection).number == 2
+
+
+def test_rollback_names_the_choice_where_the_parent_is_gone(workshop: Any) -> None:
+    publish_generations(workshop, 4)
+    with writing(workshop.collection):
+        assert rollback(workshop.collection, to=2).parent == 1
+        with pytest.raises(UsageError, match=r"parent is gone: generation 1\..*--to N.*: 3, 4\."):
+            rollback(workshop.collection)
+    assert read_current(workshop.collection).number == 2
+
+
+def test_rollback_from_a_damaged_generation_is_chosen_by_the_user(workshop: Any) -> None:
+    publish_generations(workshop, 3)
+    (workshop.collection / "generations/000003/generation.json").write_text("{")
+    with writing(workshop.collection):
+        with pytest.raises(UsageError, match=r"damaged.*--to N.*: 1, 2, 3\."):
+            rollback(workshop.collection)
+        assert rollback(workshop.collection, to=2).number == 2
+
+
+def test_prune_keeps_the_newest_the_current_its_parent_and_what_is_copied(
+    workshop: Any,
+) -> None:
     workshop_settings = {"keep_generations": 10}
     for number in range(5):
         workshop.write("a.md", TEXT.format(number))
         workshop.sync(**workshop_settings)
     with writing(workshop.collection):
-        rollback(workshop.collection, to=2)
-        with shared_lock(workshop.collection / "generations/000003") as present:
+        rollback(workshop.collection, to=3)
+        with shared_lock(workshop.collection / "generations/000004") as present:
             assert present
-            assert prune(workshop.collection, keep=2) == (1,)
+            assert prune(workshop.collection, keep=1) == (1,)
         assert list_generations(workshop.collection) == (2, 3, 4, 5)
-        assert prune(workshop.collection, keep=2) == (3,)
-    assert any("number 1" in text for text in workshop.texts())
+        assert prune(workshop.collection, keep=1) == (4,)
+    assert any("number 2" in text for text in workshop.texts())
 
 
 def test_sync_prunes_by_itself(workshop: Any) -> None:

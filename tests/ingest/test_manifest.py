@@ -33,6 +33,30 @@ def record(doc_id: str) -> DocumentRecord:
     return DocumentRecord(doc_id, f"/{doc_id}", 1, "0" * 64, "s", doc_id, "text/plain", (), None)
 
 
+def test_a_document_costs_the_same_however_many_there_are(
+    make_chunk: Callable[..., Chunk],
+) -> None:
+    manifest, steps = Manifest.empty(), 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    def cost_of(number: int) -> int:
+        before = steps
+        doc_id = str(number)
+        chunks = [make_chunk([f"{number}, {i}."], doc_id=doc_id, start=20 * i) for i in range(5)]
+        manifest.put_document("t", record(doc_id), [(content_digest(c), c) for c in chunks])
+        return steps - before
+
+    manifest.connection.set_progress_handler(count, 1)
+    costs = [cost_of(number) for number in range(300)]
+    assert max(costs[-10:]) < 1.5 * max(costs[5:15])
+    manifest.connection.set_progress_handler(None, 0)
+    manifest.close()
+
+
 def near() -> NearDuplicates:
     return NearDuplicates(0.9)
 

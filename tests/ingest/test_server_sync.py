@@ -10,7 +10,7 @@ from ingest.progress import Progress
 from ingest.publish import rollback, writing
 from ingest.sync import SyncRequest, sync
 from rag.adapters.memory_index import MemoryIndex
-from rag.errors import BackendError, IndexStateError
+from rag.errors import BackendError, IndexStateError, RagError, SettingsError
 from rag.types import Filter, Point
 
 ALPHA = "# Alpha\n\nThe alpha gauge reads seven bar at the inlet valve.\n"
@@ -49,7 +49,7 @@ def server() -> Server:
 def run(workshop: Any, server: Server) -> Callable[..., Any]:
     def run_sync() -> Any:
         kit = workshop.toolkit(index="server")
-        kit = replace(kit, open_index=lambda *_: server)
+        kit = replace(kit, open_index=lambda *_: server, check_index=lambda: None)
         return sync(SyncRequest((workshop.docs,), delete_missing=True), kit, Progress())
 
     return run_sync
@@ -94,6 +94,24 @@ def test_what_a_dead_run_left_is_finished_or_undone(
     assert [*texts(server).values()] == [{"a.md"}]
     assert any("seven" in text for text in texts(server))
     assert not (workshop.collection / "server-pending.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"server_url": "http://qdrant.invalid", "server_api_key": "k"}, SettingsError, "https"),
+        ({"server_url": "qdrant:6333"}, SettingsError, "server url"),
+        ({"server_url": "http://127.0.0.1:1"}, BackendError, "Check server_url"),
+    ],
+)
+def test_a_server_that_cannot_be_used_costs_no_parsing(
+    workshop: Any, settings: dict[str, str], error: type[RagError], said: str
+) -> None:
+    workshop.write("a.md", ALPHA)
+    with pytest.raises(error, match=said):
+        workshop.sync(index="server", server_timeout_seconds=1.0, **settings)
+    assert workshop.parsed == []
+    assert not (workshop.collection / "staging").exists()
 
 
 def test_no_rollback_on_a_server(workshop: Any, run: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ingest import publish
+from ingest.deadletter import read_letters
 from rag.errors import IndexStateError, UsageError
 from rag.generation import ReaderSlot, read_current
 from rag.types import Filter
@@ -201,6 +202,27 @@ def test_failed_file_keeps_its_earlier_chunks_and_waits_for_retry(workshop: Any)
     assert (mended.exit_code, mended.files.indexed) == (0, 1)
     assert any("eight" in text for text in workshop.texts())
     assert workshop.sync().failures == ()
+
+
+def test_letters_of_a_folder_that_was_moved_are_forgotten(workshop: Any) -> None:
+    workshop.write("old/a.md", ALPHA)
+    bad = workshop.write("old/bad.json", "{broken")
+    workshop.sync(workshop.docs / "old")
+    workshop.sync(workshop.docs / "old", tenant="other")
+    (workshop.docs / "old").rename(workshop.docs / "new")
+    report = workshop.sync(workshop.docs / "new")
+    moved = str(workshop.docs / "new/bad.json")
+    assert [letter.path for letter in report.failures] == [moved]
+    left = {(letter.tenant, letter.path) for letter in read_letters(workshop.collection)}
+    assert left == {("default", moved), ("other", str(bad))}
+
+
+def test_letters_of_files_elsewhere_stay_while_the_files_do(workshop: Any) -> None:
+    workshop.write("one/bad.json", "{broken")
+    workshop.write("two/a.md", ALPHA)
+    workshop.sync(workshop.docs / "one")
+    workshop.sync(workshop.docs / "two")
+    assert len(read_letters(workshop.collection)) == 1
 
 
 def test_one_bad_file_does_not_stop_the_others(workshop: Any) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import subprocess
 import sys
@@ -140,6 +141,19 @@ def test_a_dash_reads_the_question(
     monkeypatch.setattr(sys, "stdin", io.StringIO("  \n"))
     assert status_of("ask", "-") == 2
     assert "question cannot be used: ''" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ask", "retrieve"])
+def test_logs_are_shown_only_for_debugging(command: str, tmp_path: Path) -> None:
+    (tmp_path / "rag-data/default").mkdir(parents=True)
+    (tmp_path / "rag-data/default/CURRENT").write_text("damaged")
+    call = [sys.executable, "-c", RUN, command, "x", "--tier", "lexical"]
+    plain = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert plain.returncode == 1
+    assert plain.stderr.startswith("error: unusable generation pointer")
+    assert plain.stderr.count("\n") == 1
+    debugged = subprocess.run([*call, "--debug"], capture_output=True, text=True, check=False)
+    assert json.loads(debugged.stderr.splitlines()[0])["event"] == "generation-unusable"
 
 
 def test_the_module_needs_no_configuration_to_start() -> None:

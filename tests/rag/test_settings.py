@@ -23,7 +23,7 @@ ANSWERING: dict[str, Any] = {
     "tokenizer": "o200k_base",
     "chunk_tokens": 64,
     "candidates": 7,
-    "packed_passages": 7,
+    "offered_passages": 7,
     "dense_weight": 0.1,
     "budget_tokens": 99,
     "answer_threshold": 0.9,

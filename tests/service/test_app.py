@@ -178,9 +178,19 @@ def test_the_interface_is_described_with_examples(shared: Service) -> None:
     assert set(description["paths"]) == {"/v1/query", "/v1/retrieve", "/healthz", "/readyz"}
     query = description["paths"]["/v1/query"]["post"]
     assert query["responses"]["200"]["content"]["application/json"]["example"]["answer"]
-    for status in ("400", "413", "415", "422", "503", "504"):
-        assert "application/problem+json" in query["responses"][status]["content"]
+    stated = [error.http_status for error in _errors(RagError)]
+    for path in ("/v1/query", "/v1/retrieve"):
+        responses = description["paths"][path]["post"]["responses"]
+        for status in map(str, {400, 408, *stated}):
+            assert "application/problem+json" in responses[status]["content"]
     assert description["components"]["schemas"]["QueryBody"]["examples"]
+
+
+def _errors(error: type[RagError]) -> Iterator[type[RagError]]:
+    yield error
+    for child in error.__subclasses__():
+        if child.__module__ == RagError.__module__:
+            yield from _errors(child)
 
 
 # What a client is told when it is wrong
