@@ -41,8 +41,8 @@ class Need:
 
     def coverage(self, terms: Iterable[int]) -> float:
         """Return the share of the question's IDF mass that ``terms`` hold, in [0, 1]."""
-        mass = sum(self.idf.values())
-        held = self.idf.keys() & set(terms)
+        held = self.idf.keys() & terms
+        mass = sum(self.idf.values()) if held else 0.0
         return sum(self.idf[term] for term in held) / mass if mass > 0 else 0.0
 
 
@@ -69,13 +69,9 @@ class Packer:
             chosen = chosen[:-1]  # counts are not additive: drop the least promising and recount
 
     def _ranked(self, passages: Sequence[Passage], need: Need) -> list[Evidence]:
-        """Return every sentence of every passage, best first, repeated ones once."""
+        """Return every sentence of every passage, best first."""
         scored = [e for passage in passages for e in self._scored(passage, need)]
-        scored.sort(key=lambda e: (-e.score, e.chunk.id, e.sentence))
-        unique: dict[str, Evidence] = {}
-        for evidence in scored:
-            unique.setdefault(_on_one_line(evidence.text).casefold(), evidence)
-        return list(unique.values())
+        return sorted(scored, key=lambda e: (-e.score, e.chunk.id, e.sentence))
 
     def _scored(self, passage: Passage, need: Need) -> Iterable[Evidence]:
         chunk = passage.chunk
@@ -89,8 +85,9 @@ class Packer:
             yield Evidence(chunk, i, score, cosine, coverage, source=0)
 
     def _choose(self, ranked: Sequence[Evidence], need: Need, budget: int) -> list[Evidence]:
-        """Return what fits by estimated cost, best first."""
+        """Return what fits by estimated cost, best first, no sentence twice."""
         chosen: list[Evidence] = []
+        seen: set[str] = set()
         sections: set[tuple[str, tuple[str, ...]]] = set()
         left = budget
         for evidence in ranked[:_MOST_TRIED]:
@@ -98,6 +95,10 @@ class Packer:
                 break
             if evidence.text.count(" ") >= left:
                 continue  # hardly a tokenizer spends less than a token a word: spare the count
+            plain = _on_one_line(evidence.text).casefold()
+            if plain in seen:
+                continue
+            seen.add(plain)
             cost = self.tokenizer.count(self.template.sentence_separator + evidence.text)
             if _section(evidence) not in sections:
                 cost += self._header_cost(evidence, need)

@@ -106,7 +106,7 @@ class Engine:
         with _failures(self._path):
             records = self._shard.retrieve(list(ids), True, False)
             return {
-                UUID(str(record.id)): from_payload(record.payload)
+                _uuid(record.id): from_payload(record.payload)
                 for record in records
                 # An id made up for the purpose can reach a point of another tenant.
                 if record.payload and record.payload["tenant"] == tenant
@@ -255,6 +255,10 @@ def _idf_of(term: int, hits: Sequence[edge.ScoredPoint]) -> float | None:
 def _ranking(found: Sequence[edge.ScoredPoint], mask: int | None) -> tuple[Hit, ...]:
     hits = [Hit(_chunk_id(point, mask), point.score) for point in found]
     return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id)))
+
+
+def _uuid(number: object) -> UUID:
+    return number if isinstance(number, UUID) else UUID(str(number))
 
 
 def _chunk_id(point: edge.ScoredPoint, mask: int | None) -> str:

@@ -88,6 +88,17 @@ def test_savings_take_the_cheapest_budget_that_is_as_good() -> None:
     assert "1 : 10.0" in lines[2]
 
 
+def test_savings_own_up_to_a_recall_that_is_not_reached() -> None:
+    rows = [
+        row("frugal-rag neural", "budget 50", 50, (False, False)),
+        row("frugal-rag neural", "budget 100", 100, (True, False)),
+        row("LlamaIndex", "k=2", 1000, (True, True)),
+    ]
+    (line,) = frontier._savings_table(rows).splitlines()[2:]
+    assert "| neural, budget 100 | 0.500 / 100 | -0.500" in line
+    assert "not reached" in line
+
+
 def test_tables_align_numbers_right() -> None:
     table = records.table(("name", "n"), [("a", "1.5"), ("b", "<2")])
     assert table.splitlines() == ["| name | n |", "| --- | ---: |", "| a | 1.5 |", "| b | <2 |"]

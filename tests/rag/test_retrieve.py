@@ -155,4 +155,4 @@ def test_a_small_budget_looks_at_few_passages(make_chunk: MakeChunk) -> None:
     index.upsert([point(chunk, "here", neural=False) for chunk in chunks])
     asked_for = Question("log", HERE, 32, 0.0)
     found = retrieve_for(asked("log", neural=False), asked_for, index, WIDE)
-    assert len(found.passages) == WIDE.passages_for(32) == 9
+    assert len(found.passages) == WIDE.passages_for(32) == 8
