@@ -52,8 +52,8 @@ def _run(name: str, data: Path, options: argparse.Namespace) -> int:
     if name == "kill":
         from eval.bench import kill
 
-        rounds = "5" if options.quick else "50"
-        return kill.main([str(data / "docs_markup" / "owasp"), "--rounds", rounds])
+        kills = "5" if options.quick else "50"
+        return kill.main([str(data / "docs_markup" / "owasp"), "--kills", kills])
     if name == "calibrate":
         calibrate.run(data, _QUICK_QUESTIONS if options.quick else frontier.Plan(data).questions)
     return 0

@@ -14,7 +14,7 @@ from typing import Any
 from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.plot import Curve, drawn
-from eval.bench.records import CACHE, RESULTS, table, write_record
+from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.shown import Shown, System
 from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.bench.wholes import WholeSystem, ranked
@@ -80,6 +80,7 @@ def run(plan: Plan) -> None:
 
     A run of everything leaves them in ``eval/bench/results``, any other in the cache folder.
     """
+    origin = provenance()
     cache = VectorCache(CACHE / "vectors.sqlite")
     settings = {
         tier: load_settings(tier=tier, tokenizer=TOKENIZER) for tier in ("lexical", "neural")
@@ -102,7 +103,7 @@ def run(plan: Plan) -> None:
     print(_savings_table(rows))
     # A part of it is for looking at, not for the record.
     folder = RESULTS if plan == Plan(plan.data) else CACHE
-    write_record("frontier", _record(rows, about, settings, plan), folder)
+    write_record("frontier", origin | _record(rows, about, settings, plan), folder)
     (folder / "frontier.svg").write_text(_plot(rows), encoding="utf-8")
 
 

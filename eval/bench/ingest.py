@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.bench.corpora import SEED
-from eval.bench.records import CACHE, RESULTS, table, write_record
+from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.service import script
 
 _SUFFIXES = {".md", ".rst"}
@@ -61,6 +61,7 @@ class Run:
 
 def run(plan: Plan) -> None:
     """Measure, print tables, and leave ``ingest.json``."""
+    origin = provenance()
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         everything = _copied(plan.data, Path(scratch) / "all", plan.of_each)
         sample = _copied(plan.data, Path(scratch) / "sample", plan.of_each_with_vectors)
@@ -75,7 +76,7 @@ def run(plan: Plan) -> None:
     print()
     print(_stages_table(runs))
     folder = RESULTS if plan == Plan(plan.data) else CACHE
-    write_record("ingest", _record(plan, runs), folder)
+    write_record("ingest", origin | _record(plan, runs), folder)
 
 
 def _copied(data: Path, folder: Path, of_each: int | None) -> Files:

@@ -18,7 +18,7 @@ from typing import Any
 from eval.bench.corpora import SEED, articles, sampled, single
 from eval.bench.generations import published
 from eval.bench.ours import chunk_stream
-from eval.bench.records import CACHE, RESULTS, table, write_record
+from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.service import script, serving
 from eval.bench.vectors import CachedEmbedder, FilledEmbedder, VectorCache
 from eval.datasets import load_dataset
@@ -106,6 +106,7 @@ class TimedEmbedder:
 
 def run(plan: Plan) -> None:
     """Measure both tiers, print tables, and leave ``latency.json``."""
+    origin = provenance()
     help_seconds = _help_seconds()
     chunks = tuple(islice(chunk_stream(_documents(plan.data), load_settings()), plan.chunks))
     cases = sampled(load_dataset(plan.data / "squad_v1_dev").cases, plan.questions + _COLD)
@@ -119,7 +120,7 @@ def run(plan: Plan) -> None:
     print()
     print(_service_table(results, help_seconds))
     folder = RESULTS if plan == Plan(plan.data) else CACHE
-    write_record("latency", _record(plan, results, help_seconds), folder)
+    write_record("latency", origin | _record(plan, results, help_seconds), folder)
 
 
 def _help_seconds() -> list[float]:

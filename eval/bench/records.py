@@ -31,18 +31,21 @@ _PACKAGES = (
 )
 
 
-def write_record(name: str, body: Mapping[str, Any], folder: Path = RESULTS) -> Path:
-    """Write ``<name>.json`` with ``body`` and everything about the place of the run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
-    record = {
-        "benchmark": name,
+def provenance() -> dict[str, Any]:
+    """Return when, where and on which code this is called: call it before measuring."""
+    return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": _machine(),
         "packages": _packages(),
-        **body,
     }
+
+
+def write_record(name: str, body: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+    """Write ``<name>.json`` with ``body`` and its ``provenance``, now's if it holds none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    record = {"benchmark": name, **({} if "commit" in body else provenance()), **body}
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

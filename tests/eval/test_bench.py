@@ -105,7 +105,7 @@ def test_tables_align_numbers_right() -> None:
 
 
 def test_records_say_where_they_come_from(tmp_path: Path) -> None:
-    path = records.write_record("trial", {"seed": 7}, tmp_path)
+    path = records.write_record("trial", records.provenance() | {"seed": 7}, tmp_path)
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["seed"] == 7
     assert {"at", "commit", "machine", "packages"} <= record.keys()
