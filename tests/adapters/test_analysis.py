@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.adapters import analysis
 from rag.adapters.analysis import EnglishAnalyzer
 
 ANALYZER = EnglishAnalyzer()
@@ -85,3 +86,8 @@ def test_composed_and_decomposed_text_is_the_same(text: str) -> None:
     composed = unicodedata.normalize("NFC", text)
     decomposed = unicodedata.normalize("NFD", text)
     assert ANALYZER.terms(composed) == ANALYZER.terms(decomposed)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_quick_way_for_ascii_finds_the_same_words(text: str) -> None:
+    assert analysis._words(text) == analysis._WORD.findall(text.lower())
