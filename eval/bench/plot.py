@@ -12,7 +12,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 34, 40
 _LEGEND_LINE = 18
 _FONT = 'font-family="sans-serif" font-size="12"'
 _TICKS = (32, 64, 128, 256, 512, 1024, 2048)
-_COLOURS = ("#0b6e4f", "#5fb49c", "#b08900", "#b5446e", "#4c5fd7", "#7a7a7a", "#d9822b")
+_COLOURS = (
+    *("#0b6e4f", "#5fb49c", "#b08900", "#b5446e"),
+    *("#4c5fd7", "#7a7a7a", "#d9822b", "#111111"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def _y(recall: float) -> float:
 
 def _axes(title: str) -> Iterator[str]:
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    yield f'<text x="{_LEFT}" y="20" font-weight="bold">{escape(title)}</text>'
+    yield f'<text x="{_LEFT}" y="20"><tspan font-weight="bold">{escape(title)}</tspan>'
+    yield '<tspan font-size="10" fill="#555" dx="8">answer recall</tspan></text>'
     for tenth in range(0, 11, 2):
         y = _y(tenth / 10)
         yield f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e3e3e3"/>'
@@ -65,7 +69,6 @@ def _axes(title: str) -> Iterator[str]:
         yield f'<text x="{_x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{tick}</text>'
     middle = (_LEFT + right) / 2
     yield f'<text x="{middle}" y="{bottom + 32}" text-anchor="middle">context tokens (mean)</text>'
-    yield f'<text x="14" y="{_TOP - 10}" font-size="10" fill="#555">answer recall</text>'
 
 
 def _marks(curve: Curve, colour: str) -> Iterator[str]:
