@@ -58,7 +58,7 @@ class Outcome:
     killed: int = 0
     ended_before_the_kill: int = 0
     questions: int = 0
-    generations_served: int = 0
+    last_generation: int = 0
     chunks: int = 0
     clean_seconds: float = 0.0
     faults: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ def run_trial(trial: Trial, workplace: Path) -> Outcome:
             if found != expected[hidden.active]:
                 lost, more = expected[hidden.active] - found, found - expected[hidden.active]
                 outcome.faults.append(f"round {number}: {len(lost)} lost, {len(more)} too many")
-        outcome.generations_served = _settled(service, torn, outcome)
+        outcome.last_generation = _settled(service, torn, outcome)
     return outcome
 
 
