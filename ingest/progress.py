@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO, TypeAlias
 
 from ingest.report import StageCost
@@ -66,6 +67,7 @@ class Progress:
                 self._stream.write(line)
                 self._stream.flush()
         except OSError:
+            _silence(self._stream)
             self._stream = None
 
     def _add(self, name: str, seconds: float, cpu: float) -> None:
@@ -74,6 +76,15 @@ class Progress:
             seconds, cpu = seconds + earlier.seconds, cpu + earlier.cpu_seconds
         joules = cpu_energy(Interval(cpu, cpu), pue=self._pue)
         self._costs[name] = StageCost(name, round(seconds, 6), round(cpu, 6), joules)
+
+
+def _silence(stream: TextIO | None) -> None:
+    """Let what a broken stream still buffers go nowhere: starting a process flushes it again."""
+    with suppress(OSError):
+        if stream is not None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 @contextmanager

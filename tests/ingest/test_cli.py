@@ -147,9 +147,10 @@ def test_readers_that_go_do_not_stop_the_run(
     os.close(reads)
     command = [sys.executable, "-m", "ingest.cli", "sync", str(docs), "--tier", "lexical"]
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **dict.fromkeys(streams, writes)}
-    done = subprocess.run(
-        [*command, "--data-dir", str(fast_path / "data")], **given, text=True, check=False
-    )
+    # Unbuffered streams keep nothing back that could break once more.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command += ["--data-dir", str(fast_path / "data")]
+    done = subprocess.run(command, **given, env=buffered, text=True, check=False)
     os.close(writes)
     assert (fast_path / "data/default/CURRENT").read_text() == "000001\n"
     assert done.returncode == (1 if "stdout" in streams else 0)
