@@ -96,7 +96,7 @@ def numbered(language: tuple[str, ...]) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a reader has checked out, without what is built."""
     place = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "samples", place / "samples")
@@ -127,19 +127,19 @@ def test_every_block_is_run_parsed_or_listed() -> None:
 
 
 @pytest.mark.slow
-def test_commands_run_in_the_order_of_their_page(workplace: Path) -> None:
+def test_commands_run_in_the_order_of_their_page(working_copy: Path) -> None:
     for block in BLOCKS:
         if block.language in SHELLS:
             for command in commands(block):
                 if is_run(command):
-                    run_in(workplace, ["bash", "-euc", command])
+                    run_in(working_copy, ["bash", "-euc", command])
 
 
 @pytest.mark.slow
-def test_programs_run(workplace: Path) -> None:
+def test_programs_run(working_copy: Path) -> None:
     for block in BLOCKS:
         if block.language == "python":
-            run_in(workplace, [sys.executable, "-c", block.text])
+            run_in(working_copy, [sys.executable, "-c", block.text])
 
 
 @pytest.mark.parametrize("block", numbered(("json",)))

@@ -64,15 +64,15 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
-def run_trial(trial: Trial, workplace: Path) -> Outcome:
+def run_trial(trial: Trial, working_copy: Path) -> Outcome:
     """Return the outcome of a trial carried out in an empty folder."""
     outcome = Outcome()
-    docs, torn = workplace / "docs", workplace / "torn"
+    docs, torn = working_copy / "docs", working_copy / "torn"
     shutil.copytree(trial.docs, docs)
-    hidden = _Hidden(docs, workplace / "hidden")
+    hidden = _Hidden(docs, working_copy / "hidden")
     expected = {}
     for _ in range(2):
-        clean = workplace / f"clean-{hidden.active}"
+        clean = working_copy / f"clean-{hidden.active}"
         outcome.clean_seconds = _timed(docs, clean, trial.tier)
         expected[hidden.active] = contents(clean)
         hidden.toggle()
@@ -81,7 +81,7 @@ def run_trial(trial: Trial, workplace: Path) -> Outcome:
     _finish(_start(docs, torn, trial.tier))
     moments = random.Random(trial.seed)  # noqa: S311 -- a repeatable draw, no secret
     environment = {"RAG_DATA_DIR": str(torn), "RAG_TIER": trial.tier}
-    with serving(environment, workplace / "service.log") as service:
+    with serving(environment, working_copy / "service.log") as service:
         while outcome.killed < trial.kills and outcome.rounds < _MOST_ROUNDS * trial.kills:
             number = outcome.rounds
             hidden.toggle()
@@ -125,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tier", choices=("lexical", "neural"), default="lexical")
     parser.add_argument("--seed", type=int, default=1, help="seed of the moments (default: 1)")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as workplace:
+    with tempfile.TemporaryDirectory() as working_copy:
         trial = Trial(options.docs, options.kills, options.tier, options.seed)
-        outcome = run_trial(trial, Path(workplace))
+        outcome = run_trial(trial, Path(working_copy))
     print(json.dumps({"tier": trial.tier, "seed": trial.seed, **asdict(outcome)}))
     return 1 if outcome.faults else 0
 
