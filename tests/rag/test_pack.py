@@ -343,3 +343,21 @@ def test_large_budgets_of_tiny_sentences_stay_bounded(make_passage: MakePassage)
     context = pack(found, "limit", budget=32_000)
     assert isinstance(context.evidence[0], Evidence)
     assert len(context.evidence) == 200
+
+
+@pytest.mark.parametrize("over", [1, 2, 3])
+def test_a_context_that_is_over_by_little_loses_its_least_promising_sentence(
+    make_passage: MakePassage, over: int
+) -> None:
+    class Joined:
+        """Counts words, and ``over`` more for a text of two sentences."""
+
+        name = "joined"
+
+        def count(self, text: str) -> int:
+            return len(text.split()) + (over if text.count(".") > 1 else 0)
+
+    found = [make_passage("Logs are kept here.", "Years pass by slowly.", doc_id="a")]
+    packer = Packer(Joined(), ANALYZER)
+    context = packer.pack(found, need_of("are logs kept"), 8)
+    assert (context.text, context.tokens) == ("Logs are kept here.", 4)
