@@ -36,7 +36,9 @@ def _run(options: argparse.Namespace) -> int:
     from eval.run import evaluate
     from rag.settings import load_settings
 
-    settings = load_settings(tier=options.tier, budget_tokens=options.budget)
+    settings = load_settings(
+        tier=options.tier, budget_tokens=options.budget, frugality=options.frugality
+    )
     report = evaluate(load_dataset(options.dataset), settings)
     print(report.to_json() if options.json else report.to_text())
     return 0
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="index a question set and ask all its questions")
     run.add_argument("dataset", type=Path, help="folder with queries.jsonl and qrels.tsv")
     run.add_argument("--budget", type=int, metavar="TOKENS", help="context budget")
+    run.add_argument("--frugality", type=float, metavar="SHARE", help="recall that may be lost")
     run.add_argument("--tier", choices=("lexical", "neural"), help="with or without a model")
     run.add_argument("--json", action="store_true", help="print one JSON object")
     run.add_argument("--debug", action="store_true", help="show tracebacks")

@@ -39,6 +39,7 @@ class Report:
     fingerprint: str
     tier: str
     budget_tokens: int
+    frugality: float
     questions: int
     answer_recall: float | None
     answered: float | None
@@ -87,7 +88,8 @@ def _documents(dataset: Dataset) -> Iterator[Document]:
 def _asked(pipeline: Pipeline, case: Case, settings: Settings) -> Answer:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     where = Filter(settings.tenant)
-    return pipeline.answer(Question(case.text, where, settings.budget_tokens, deadline))
+    budget, frugality = settings.budget_tokens, settings.frugality
+    return pipeline.answer(Question(case.text, where, budget, deadline, frugality))
 
 
 def _report(
@@ -104,6 +106,7 @@ def _report(
         fingerprint=settings.fingerprint(),
         tier=settings.tier,
         budget_tokens=settings.budget_tokens,
+        frugality=settings.frugality,
         questions=len(pairs),
         answer_recall=_mean([answer_recall(a.context.text, c.answers) for c, a in strings]),
         answered=_mean([not answer.abstained for _, answer in answerable]),

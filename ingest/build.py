@@ -27,10 +27,14 @@ PARSER_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """The dense leg: how an embedder is built, in any process, and what its vectors are called."""
+    """The dense leg: how an embedder is built, in any process, and what its vectors are called.
+
+    Where their ``dimension`` is known beforehand, nothing is loaded to learn it.
+    """
 
     make_embedder: EmbedderFactory
     fingerprint: str
+    dimension: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +159,9 @@ def _server(settings: Settings, dimension: int | None) -> QdrantServerIndex:
 def _dense(settings: Settings) -> Dense | None:
     if settings.tier == "lexical":
         return None
-    from rag.adapters.minilm import FINGERPRINT
+    from rag.adapters.minilm import DIMENSION, FINGERPRINT
 
-    return Dense(partial(_embedder, settings.embedder_threads), FINGERPRINT)
+    return Dense(partial(_embedder, settings.embedder_threads), FINGERPRINT, DIMENSION)
 
 
 def _embedder(threads: int) -> Embedder:

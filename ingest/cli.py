@@ -1,4 +1,4 @@
-"""The command line: ``rag-ingest sync``, ``retry``, ``rollback``, ``prune``, ``status``.
+"""The command line: ``rag-ingest sync``, ``retry``, ``embed``, ``rollback``, ``prune``, ``status``.
 
 Stdout carries the result and nothing else; progress goes to stderr. Exit status: 0 all is well,
 1 files failed or the run did, 2 usage, 130 interrupted.
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_sync(commands)
     _add_retry(commands)
+    _add_embed(commands)
     _add_upkeep(commands)
     return parser
 
@@ -122,6 +123,18 @@ def _add_retry(commands: argparse._SubParsersAction[_Parser]) -> None:
     retry = commands.add_parser("retry", help=text, description=f"{text.capitalize()}.")
     _add_run_options(retry)
     retry.set_defaults(command=_retry)
+
+
+def _add_embed(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "embed chunks that were ingested with vectors = later, most asked for first"
+    embed = commands.add_parser("embed", help=text, description=f"{text.capitalize()}.")
+    embed.add_argument("--limit", type=int, metavar="N", help="embed at most so many chunks")
+    embed.add_argument("--seconds", type=float, metavar="S", help="embed for so long [s]")
+    embed.add_argument(
+        "--asked-only", action="store_true", help="only chunks that questions have needed"
+    )
+    _add_common_options(embed)
+    embed.set_defaults(command=_embed)
 
 
 def _add_upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -193,6 +206,17 @@ def _work(options: argparse.Namespace, request: SyncRequest, *, dry_run: bool) -
     report = run(request, build_toolkit(settings), _progress(settings))
     _show(options, report)
     return report.exit_code
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from ingest.build import build_toolkit
+    from ingest.embed import EmbedRequest, embed
+
+    request = EmbedRequest(options.limit, options.seconds, options.asked_only)
+    settings = _settings(options)
+    _check_there(settings.data_dir / settings.collection)
+    _show(options, embed(request, build_toolkit(settings), _progress(settings)))
+    return 0
 
 
 def _progress(settings: Settings) -> Progress:

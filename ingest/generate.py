@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from ingest.build import Toolkit
@@ -31,9 +32,9 @@ from ingest.pending import Pending
 from ingest.plan import Plan, Rules
 from ingest.progress import Progress
 from ingest.publish import discard_staging, next_number, publish, stage, stage_index
-from ingest.vectors import VectorStore
+from ingest.vectors import VECTORS, VectorStore
 from rag.generation import INDEX, MANIFEST, Generation, IndexShape
-from rag.terms import indexed_text
+from rag.terms import TERMS_VERSION, indexed_text
 from rag.types import Chunk
 
 # BM25 weights assume the mean length of a chunk. Within this, the ones that are stored stay: a
@@ -59,9 +60,18 @@ def shape_change(current: Generation | None, toolkit: Toolkit) -> str | None:
     shape, dense = current.shape, toolkit.dense
     if shape.index != toolkit.settings.index:
         return f"the index moves from {shape.index} to {toolkit.settings.index}"
+    if shape.terms != TERMS_VERSION:
+        return "index terms changed with the release: all chunks get theirs anew"
     if shape.embedder != (dense.fingerprint if dense else None):
         return f"tier or embedder changed from {shape.tier}: all chunks get their vectors anew"
     return None
+
+
+def awaits_vectors(current: Generation | None, toolkit: Toolkit) -> bool:
+    """Return whether chunks wait for vectors that a run with these settings embeds at once."""
+    if current is None or toolkit.dense is None:
+        return False
+    return current.unembedded > 0 and toolkit.settings.vectors == "now"
 
 
 class GenerationMaker:
@@ -91,13 +101,33 @@ class GenerationMaker:
             rebuild = self._rebuild_reason(manifest)
             notes = (rebuild,) if rebuild else ()
             edited = intake.documents or intake.emptied or plan.removed or plan.moved
-            if not (edited or changes or rebuild or self._pending.exists()):
+            awaited = awaits_vectors(self._current, self._toolkit)
+            if not (edited or changes or rebuild or awaited or self._pending.exists()):
                 discard_staging(self._dir)
                 return Made(None, intake, changes, EmbeddingCounts(), ())
-            shape, counts = self._index(manifest, changes, rebuild=rebuild is not None)
+            embeds = self._settings.vectors == "now"
+            whole = rebuild is not None or self._current is None
+            shape, counts = self._index(manifest, changes, whole=whole, embeds=embeds)
             draft = self._draft(manifest, staging, shape)
         generation = self._publish(draft, changes)
         return Made(generation, intake, changes, counts, notes)
+
+    def fill(self, points: tuple[tuple[str, str], ...]) -> Generation:
+        """Publish the current generation with vectors for points whose vectors the cache holds.
+
+        Their text stays as it is, so the generation names no chunk as added or removed.
+
+        Raises:
+            RagError: The generation could not be made; the current one stays.
+        """
+        self._toolkit.check_index()
+        staging = stage(self._dir, self._current)
+        manifest = Manifest.write(staging / MANIFEST)
+        with closing(manifest):
+            changes = PointChanges(upserted=points, replaced=points, deleted=())
+            shape, _ = self._index(manifest, changes, whole=False, embeds=False)
+            draft = self._draft(manifest, staging, shape)
+        return self._publish(draft, PointChanges((), (), ()))
 
     def _take_in(self, manifest: Manifest, plan: Plan, rules: Rules) -> Intake:
         for doc_id, path in plan.moved:
@@ -131,17 +161,24 @@ class GenerationMaker:
         return None
 
     def _index(
-        self, manifest: Manifest, changes: PointChanges, *, rebuild: bool
+        self, manifest: Manifest, changes: PointChanges, *, whole: bool, embeds: bool
     ) -> tuple[IndexShape, EmbeddingCounts]:
-        whole = rebuild or self._current is None
+        manifest.forget_vectors(everything=whole)
+        if embeds:
+            changes = _with_waiting(manifest, changes)
         if self._settings.index == "server":
             changes = self._pending.begin(manifest, changes, whole=whole)
-        with VectorStore(self._dir / "vectors.sqlite") as store:
+        with VectorStore(self._dir / VECTORS) as store:
             vectorizer = self._toolkit.vectorizer(store)
-            counts = self._embed(manifest, changes, vectorizer, whole=whole)
+            counts = EmbeddingCounts()
+            if embeds:
+                counts = self._embed(manifest, changes, vectorizer, whole=whole)
             shape = self._shape(manifest, vectorizer, whole=whole)
-            maker = PointMaker(self._toolkit.make_analyzer(), shape.mean_length, vectorizer)
+            analyzer = self._toolkit.make_analyzer()
+            maker = PointMaker(analyzer, shape.mean_length, vectorizer, may_wait=not embeds)
             self._write(manifest, changes, maker, shape if whole else None)
+        if vectorizer and not embeds:
+            counts = EmbeddingCounts(cached=_with_vectors(manifest, changes, whole=whole))
         return shape, counts
 
     def _embed(
@@ -174,7 +211,8 @@ class GenerationMaker:
                 stage_index(path.parent, self._current)
             dimension = new_shape.dimension if new_shape else self._dimension()
             with closing(self._toolkit.open_index(path, dimension)) as index:
-                write_points(index, self._chunks(manifest, changes, whole=whole), maker, advance)
+                chunks = self._chunks(manifest, changes, whole=whole)
+                write_points(index, chunks, maker, manifest, advance)
                 delete_points(index, changes.deleted)
                 index.commit()
         with (
@@ -204,14 +242,19 @@ class GenerationMaker:
             tokenizer=settings.tokenizer,
             chunk_tokens=settings.chunk_tokens,
             mean_length=old.mean_length if old else _mean_length(manifest),
+            terms=TERMS_VERSION,
         )
 
     def _measured_dimension(self, manifest: Manifest, vectorizer: Vectorizer | None) -> int | None:
-        if vectorizer is None or self._toolkit.dense is None:
+        dense = self._toolkit.dense
+        if vectorizer is None or dense is None:
             return None
-        for _, chunk in stored_chunks(manifest):
-            return len(vectorizer.vectors_of([chunk])[chunk.id].passage)
-        return len(self._toolkit.dense.make_embedder().embed_question("dimension"))
+        if dense.dimension is not None:
+            return dense.dimension
+        for _, chunk in islice(stored_chunks(manifest), 1):
+            for vectors in vectorizer.known([chunk]).values():
+                return len(vectors.passage)
+        return len(dense.make_embedder().embed_question("dimension"))
 
     def _draft(self, manifest: Manifest, staging: Path, shape: IndexShape) -> Generation:
         totals = manifest.totals()
@@ -225,6 +268,7 @@ class GenerationMaker:
             chunks=totals.chunks,
             tokens=totals.tokens,
             digest="",
+            unembedded=len(manifest.unembedded()),
         )
 
     def _publish(self, draft: Generation, changes: PointChanges) -> Generation:
@@ -237,6 +281,21 @@ class GenerationMaker:
             )
             self._pending.end()
         return generation
+
+
+def _with_waiting(manifest: Manifest, changes: PointChanges) -> PointChanges:
+    waiting = set(manifest.unembedded())
+    if not waiting:
+        return changes
+    return replace(changes, upserted=tuple(sorted(waiting.union(changes.upserted))))
+
+
+def _with_vectors(manifest: Manifest, changes: PointChanges, *, whole: bool) -> int:
+    """Return how many of the points just written have vectors."""
+    waiting = set(manifest.unembedded())
+    if whole:
+        return manifest.totals().chunks - len(waiting)
+    return len(set(changes.upserted) - waiting)
 
 
 def _mean_length(manifest: Manifest) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,6 +46,24 @@ class EmbeddingCounts:
     cpu_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a run may embed: so many chunks, and none is begun after ``deadline``.
+
+    The deadline is on the monotonic clock [s].
+    """
+
+    chunks: int | None = None
+    deadline: float = math.inf
+
+    def within(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield chunks as long as they are allowed."""
+        for chunk in islice(chunks, self.chunks):
+            if time.monotonic() >= self.deadline:
+                return
+            yield chunk
+
+
 class Vectorizer:
     """Vectors of chunks: out of the cache, or embedded and put there."""
 
@@ -53,22 +73,31 @@ class Vectorizer:
         self._fingerprint = fingerprint
         self._cached = 0
 
-    def complete(self, chunks: Iterable[Chunk], advance: Advance) -> EmbeddingCounts:
+    def complete(
+        self, chunks: Iterable[Chunk], advance: Advance, allowance: Allowance = Allowance()
+    ) -> EmbeddingCounts:
         """Embed what the cache does not hold; what is done survives a kill.
 
         Raises:
             RagError: A worker died or the embedder failed.
         """
         embedded, cpu, ready = 0, 0.0, list[Embedded]()
-        with closing(_generator(self._pool.embed(self._missing(chunks, advance)))) as results:
-            for result in results:
-                ready.append(result)
-                embedded, cpu = embedded + 1, cpu + result.cpu_seconds
-                advance(1)
-                if len(ready) >= _DURABLE_AFTER:
-                    self._keep(ready)
-        self._keep(ready)
+        missing = allowance.within(self._missing(chunks, advance))
+        try:
+            with closing(_generator(self._pool.embed(missing))) as results:
+                for result in results:
+                    ready.append(result)
+                    embedded, cpu = embedded + 1, cpu + result.cpu_seconds
+                    advance(1)
+                    if len(ready) >= _DURABLE_AFTER:
+                        self._keep(ready)
+        finally:
+            self._keep(ready)
         return EmbeddingCounts(embedded, self._cached, cpu)
+
+    def known(self, chunks: Sequence[Chunk]) -> dict[str, PassageVectors]:
+        """Return the vectors that the cache holds of these chunks, by chunk id."""
+        return self._store.get_many(self._fingerprint, chunks)
 
     def vectors_of(self, chunks: Sequence[Chunk]) -> dict[str, PassageVectors]:
         """Return the vectors of chunks that were completed, by chunk id, as the cache has them.
@@ -96,15 +125,21 @@ class Vectorizer:
 
 @dataclass(frozen=True, slots=True)
 class PointMaker:
-    """Makes what the index stores of a chunk; without ``vectors`` for the lexical tier."""
+    """Makes what the index stores of a chunk; without ``vectors`` for the lexical tier.
+
+    Where chunks ``may_wait``, those that the cache does not hold get no vectors yet.
+    """
 
     analyzer: Analyzer
     mean_length: float
     vectors: Vectorizer | None
+    may_wait: bool = False
 
     def points(self, tenant: str, chunks: Sequence[Chunk]) -> list[Point]:
         """Return the points of one tenant's chunks, in their order."""
-        dense = self.vectors.vectors_of(chunks) if self.vectors else {}
+        dense: dict[str, PassageVectors] = {}
+        if self.vectors:
+            dense = (self.vectors.known if self.may_wait else self.vectors.vectors_of)(chunks)
         return [Point(tenant, chunk, self.sparse(chunk), dense.get(chunk.id)) for chunk in chunks]
 
     def sparse(self, chunk: Chunk) -> SparseVector:
@@ -116,12 +151,17 @@ def write_points(
     index: WritableIndex,
     chunks: Iterable[tuple[str, Chunk]],
     maker: PointMaker,
+    manifest: Manifest,
     advance: Advance,
 ) -> None:
-    """Store chunks, given with their tenants, in batches."""
+    """Store chunks, given with their tenants, in batches; the manifest is told of their vectors."""
     for tenant, theirs in groupby(chunks, key=lambda pair: pair[0]):
         for batch in _batches(chunk for _, chunk in theirs):
-            index.upsert(maker.points(tenant, batch))
+            points = maker.points(tenant, batch)
+            index.upsert(points)
+            if maker.vectors:
+                noted = [(point.chunk.id, point.vectors is not None) for point in points]
+                manifest.note_vectors(tenant, noted)
             advance(len(batch))
 
 
@@ -138,7 +178,8 @@ def verify(
     """Check that an index holds what the manifest says.
 
     The number of chunks of each tenant has to agree, all changed chunks have to be there word for
-    word, as must a sample of the others, deleted ones must not, and some chunks are searched for.
+    word, as must a sample of the others, each with or without vectors as noted; deleted ones must
+    not be there, and some chunks are searched for.
 
     Raises:
         IndexStateError: It does not; nothing was published.
@@ -149,7 +190,7 @@ def verify(
         if counted != expected:
             raise _mismatch(f"{counted} chunks of tenant {tenant} instead of {expected}")
     sample = points[:: max(1, len(points) // _SAMPLE)]
-    _check_stored(index, manifest, (*changes.upserted, *sample))
+    _check_stored(index, manifest, (*changes.upserted, *sample), dense=maker.vectors is not None)
     for tenant, theirs in groupby(changes.deleted, key=lambda pair: pair[0]):
         for batch in _batches(chunk_id for _, chunk_id in theirs):
             if index.fetch(tenant, batch):
@@ -158,14 +199,20 @@ def verify(
 
 
 def _check_stored(
-    index: WritableIndex, manifest: Manifest, points: tuple[tuple[str, str], ...]
+    index: WritableIndex, manifest: Manifest, points: tuple[tuple[str, str], ...], *, dense: bool
 ) -> None:
+    waiting = set(manifest.unembedded())
     unique = tuple(dict.fromkeys(sorted(points)))
     for tenant, theirs in groupby(chunks_of(manifest, unique), key=lambda pair: pair[0]):
         for batch in _batches(chunk for _, chunk in theirs):
             stored = index.fetch(tenant, [chunk.id for chunk in batch])
             if [_place(item.chunk) for item in stored] != [_place(chunk) for chunk in batch]:
                 raise _mismatch(f"chunks of tenant {tenant} are missing or altered")
+            for item in stored:
+                if (item.sentence_vectors is not None) != (
+                    dense and (tenant, item.chunk.id) not in waiting
+                ):
+                    raise _mismatch(f"chunk {item.chunk.id} has vectors, or none, against the note")
 
 
 def _probe(

@@ -5,6 +5,7 @@
                  content that it nearly repeats, ``fresh`` that it was not compared yet
 ``occurrences``  every place where a content stands; several are exact duplicates
 ``points``       what the index holds: one occurrence of each content that is kept
+``unembedded``   points without vectors in an index that has them: they wait for rag-ingest embed
 ``sketches``     hashes that nearly equal contents share, to find them without reading all
 ``roots``        the folders that document ids are relative to
 ``touched``      contents whose point has to be looked at again; empty once published
@@ -43,6 +44,8 @@ CREATE INDEX IF NOT EXISTS by_digest ON occurrences (tenant, digest, doc_id, sta
 CREATE TABLE IF NOT EXISTS points (
   tenant TEXT, chunk_id TEXT, digest TEXT, doc_id TEXT, start INTEGER, fingerprint TEXT,
   terms INTEGER, tokens INTEGER, PRIMARY KEY (tenant, chunk_id), UNIQUE (tenant, digest));
+CREATE TABLE IF NOT EXISTS unembedded (
+  tenant TEXT, chunk_id TEXT, PRIMARY KEY (tenant, chunk_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sketches (
   hash INTEGER, content INTEGER, PRIMARY KEY (hash, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS touched (tenant TEXT, digest TEXT, PRIMARY KEY (tenant, digest));
@@ -208,6 +211,35 @@ class Manifest:
     def point_ids(self) -> Iterator[tuple[str, str]]:
         """Yield tenant and chunk id of everything the index should hold, in order."""
         yield from self._db.execute("SELECT tenant, chunk_id FROM points ORDER BY 1, 2")
+
+    def unembedded(self, tenant: str | None = None) -> list[tuple[str, str]]:
+        """Return tenant and chunk id of the points without vectors, of one tenant or of all."""
+        if not self._row("SELECT count(*) FROM sqlite_master WHERE name='unembedded'", ())[0]:
+            return []  # published before there were any
+        rows = self._db.execute(
+            "SELECT tenant, chunk_id FROM unembedded WHERE ?1 IS NULL OR tenant=?1 ORDER BY 1, 2",
+            (tenant,),
+        )
+        return rows.fetchall()
+
+    def note_vectors(self, tenant: str, chunks: Sequence[tuple[str, bool]]) -> None:
+        """Remember of chunks, by id, whether they have their vectors now."""
+        self._db.executemany(
+            "DELETE FROM unembedded WHERE tenant=? AND chunk_id=?",
+            [(tenant, chunk_id) for chunk_id, embedded in chunks if embedded],
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO unembedded VALUES (?,?)",
+            [(tenant, chunk_id) for chunk_id, embedded in chunks if not embedded],
+        )
+
+    def forget_vectors(self, *, everything: bool) -> None:
+        """Forget what was noted of points that are gone, or of all."""
+        self._db.execute(
+            "DELETE FROM unembedded WHERE ?1 OR NOT EXISTS (SELECT 1 FROM points p"
+            " WHERE p.tenant=unembedded.tenant AND p.chunk_id=unembedded.chunk_id)",
+            (everything,),
+        )
 
     def totals(self, tenant: str | None = None) -> ManifestTotals:
         """Return the sizes of one tenant, or of all if None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from ingest.deadletter import DeadLetter
@@ -35,7 +36,8 @@ class FileCounts:
 class ChunkCounts:
     """Chunks of this run, and of the tenant after it.
 
-    ``embedded`` were computed in this run, ``cached`` had their vectors from earlier ones.
+    ``embedded`` were computed in this run, ``cached`` had their vectors from earlier ones;
+    ``waiting`` have none yet.
     """
 
     added: int = 0
@@ -45,6 +47,7 @@ class ChunkCounts:
     cached: int = 0
     stored: int = 0
     tokens: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class SyncReport:
 
     def to_text(self) -> str:
         """Return the report as people read it."""
-        lines = [_headline(self), *_file_lines(self), *_chunk_lines(self), *_cost_lines(self)]
+        lines = [_headline(self), *_file_lines(self), *_chunk_lines(self)]
+        lines += cost_lines(self.stages, self.joules)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *_failures(self)])
 
 
@@ -130,9 +134,10 @@ def _chunk_lines(report: SyncReport) -> list[str]:
     chunks, copies = report.chunks, report.duplicates
     change = f"{chunks.added:,} added, {chunks.changed:,} changed, {chunks.removed:,} removed"
     lines = [f"  chunks      {chunks.stored:,} stored ({chunks.tokens:,} tokens): {change}"]
-    if chunks.embedded or chunks.cached:
+    if chunks.embedded or chunks.cached or chunks.waiting:
+        waiting = f", {chunks.waiting:,} wait for rag-ingest embed" if chunks.waiting else ""
         lines.append(
-            f"  vectors     {chunks.embedded:,} embedded, {chunks.cached:,} from the cache"
+            f"  vectors     {chunks.embedded:,} embedded, {chunks.cached:,} from the cache{waiting}"
         )
     saved = f", {_range(copies.saved_joules)} J saved" if copies.saved_joules else ""
     near = "dropped" if copies.near_dropped else "kept"
@@ -143,14 +148,14 @@ def _chunk_lines(report: SyncReport) -> list[str]:
     return lines
 
 
-def _cost_lines(report: SyncReport) -> list[str]:
-    if not report.stages:
+def cost_lines(stages: Sequence[StageCost], joules: Interval | None) -> list[str]:
+    """Return what a run cost as people read it: seconds by stage, and energy if known."""
+    if not stages:
         return []
-    stages = ", ".join(f"{stage.name} {stage.seconds:.2f}" for stage in report.stages)
-    total = sum(stage.seconds for stage in report.stages)
-    lines = [f"  seconds     {total:.2f} ({stages})"]
-    if report.joules is not None:
-        lines.append(f"  energy      {_range(report.joules)} J (estimated from CPU time)")
+    shown = ", ".join(f"{stage.name} {stage.seconds:.2f}" for stage in stages)
+    lines = [f"  seconds     {sum(stage.seconds for stage in stages):.2f} ({shown})"]
+    if joules is not None:
+        lines.append(f"  energy      {_range(joules)} J (estimated from CPU time)")
     return lines
 
 

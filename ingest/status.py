@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from ingest.deadletter import DeadLetter, read_letters
 from ingest.manifest import Manifest
 from ingest.publish import list_generations
+from rag.demand import DEMAND, read_demand
 from rag.generation import Generation, IndexShape, read_current
 from rag.settings import Settings
 
@@ -17,6 +18,7 @@ class Status:
     """The published generation, one tenant's part of it, and its files that are not in it.
 
     ``generation`` is None if nothing is published; ``generations`` are all that are kept.
+    ``waiting`` chunks have no vectors yet, ``asked`` of them were needed by questions.
     """
 
     collection: str
@@ -27,6 +29,8 @@ class Status:
     documents: int
     chunks: int
     tokens: int
+    waiting: int
+    asked: int
     duplicates: int
     generations: tuple[int, ...]
     failures: tuple[DeadLetter, ...]
@@ -48,9 +52,17 @@ class Status:
             f"  documents   {self.documents:,}",
             f"  chunks      {self.chunks:,} ({self.tokens:,} tokens), {self.duplicates:,} repeated",
             f"  made with   tier {self.shape.tier}, vectors {vectors}, {cut}",
+            *self._vector_lines(),
             f"  kept        {', '.join(map(str, self.generations))}",
         ]
         return "\n".join([*lines, *self._failure_lines()])
+
+    def _vector_lines(self) -> list[str]:
+        if not self.waiting:
+            return []
+        share = (self.chunks - self.waiting) / self.chunks
+        wait = f"{self.waiting:,} wait for rag-ingest embed, {self.asked:,} of them asked for"
+        return [f"  embedded    {share:.0%} of the chunks; {wait}"]
 
     def _failure_lines(self) -> list[str]:
         lines = [f"  not indexed {len(self.failures):,} failed, {self.skipped:,} skipped"]
@@ -70,6 +82,8 @@ def collection_status(settings: Settings) -> Status:
     letters = [x for x in read_letters(directory) if x.tenant == settings.tenant]
     with _manifest(current) as manifest:
         totals = manifest.totals(settings.tenant)
+        waiting = {chunk_id for _, chunk_id in manifest.unembedded(settings.tenant)}
+    asked = read_demand(directory / DEMAND, settings.tenant)
     return Status(
         collection=settings.collection,
         tenant=settings.tenant,
@@ -79,6 +93,8 @@ def collection_status(settings: Settings) -> Status:
         documents=totals.documents,
         chunks=totals.chunks,
         tokens=totals.tokens,
+        waiting=len(waiting),
+        asked=len(waiting & asked.keys()),
         duplicates=totals.occurrences - totals.chunks,
         generations=list_generations(directory),
         failures=tuple(letter for letter in letters if letter.status == "failed"),

@@ -16,7 +16,7 @@ from ingest.build import Toolkit, largest_file
 from ingest.deadletter import DeadLetter, read_letters, write_letters
 from ingest.digests import FileDigests
 from ingest.duplicates import needs_other_dropping
-from ingest.generate import GenerationMaker, Made, shape_change
+from ingest.generate import GenerationMaker, Made, awaits_vectors, shape_change
 from ingest.manifest import Manifest, ManifestTotals
 from ingest.pending import Pending
 from ingest.plan import Plan, Planner, Rules
@@ -134,6 +134,7 @@ def _survey(request: SyncRequest, toolkit: Toolkit, progress: Progress) -> _Surv
                 digests=digests,
                 needs_work=bool(plan.tasks or plan.removed or plan.moved)
                 or shape_change(current, toolkit) is not None
+                or awaits_vectors(current, toolkit)
                 or needs_other_dropping(manifest, rules.tenant, drop=drop)
                 or Pending(directory).exists(),
             )
@@ -197,6 +198,7 @@ def _report(
     generation = made.generation if made and made.generation else survey.current
     with _manifest_of(generation) as manifest:
         totals = manifest.totals(survey.rules.tenant)
+        waiting = len(manifest.unembedded(survey.rules.tenant))
     joules = [stage.joules for stage in progress.costs]
     return SyncReport(
         collection=settings.collection,
@@ -204,7 +206,7 @@ def _report(
         generation=generation.number if generation else None,
         published=bool(made and made.generation),
         files=_file_counts(survey, made.intake.documents if made else 0, letters),
-        chunks=_chunk_counts(made, totals),
+        chunks=_chunk_counts(made, totals, waiting),
         duplicates=_duplicate_counts(made, totals, toolkit),
         stages=progress.costs,
         joules=sum(joules, Interval(0, 0)),
@@ -227,9 +229,9 @@ def _file_counts(survey: _Survey, indexed: int, letters: tuple[DeadLetter, ...])
     )
 
 
-def _chunk_counts(made: Made | None, totals: ManifestTotals) -> ChunkCounts:
+def _chunk_counts(made: Made | None, totals: ManifestTotals, waiting: int) -> ChunkCounts:
     if made is None:
-        return ChunkCounts(stored=totals.chunks, tokens=totals.tokens)
+        return ChunkCounts(stored=totals.chunks, tokens=totals.tokens, waiting=waiting)
     changes = made.changes
     return ChunkCounts(
         added=len(changes.upserted) - len(changes.replaced),
@@ -239,6 +241,7 @@ def _chunk_counts(made: Made | None, totals: ManifestTotals) -> ChunkCounts:
         cached=made.embedding.cached,
         stored=totals.chunks,
         tokens=totals.tokens,
+        waiting=waiting,
     )
 
 
@@ -285,4 +288,6 @@ def _notes(survey: _Survey, toolkit: Toolkit) -> tuple[str, ...]:
     change = shape_change(survey.current, toolkit)
     if change:
         notes.append(change)
+    elif survey.current and awaits_vectors(survey.current, toolkit):
+        notes.append(f"{survey.current.unembedded:,} chunks get the vectors they waited for")
     return tuple(notes)

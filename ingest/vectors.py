@@ -27,6 +27,7 @@ from rag.types import Chunk, PassageVectors, Vector
 
 _Row: TypeAlias = tuple[bytes, int, bytes, int]  # key, dimension, data, checksum
 
+VECTORS = "vectors.sqlite"
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
 _SCHEMA = """

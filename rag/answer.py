@@ -1,49 +1,27 @@
 """The answer stage without generation: the packed sentence that most likely answers.
 
-Which sentence: the best packed score, plus a bonus where the sentence holds the kind of thing the
-question asks for. How sure: a logistic model over signals that mean the same on every corpus.
+Which sentence: the one with the largest share (``rag.worth``). How sure: a logistic model over
+signals that mean the same on every corpus. The exact answer is looked for inside that sentence,
+with a probability of its own.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import astuple, dataclass
-from typing import Literal, TypeAlias
+from dataclasses import astuple, dataclass, replace
+from typing import Final
 
 from rag.pack import Need
 from rag.protocols import Analyzer
-from rag.results import Context, Evidence
+from rag.results import Context, Evidence, Short
 from rag.retrieve import Found
+from rag.short import Exact, exact_answer
+from rag.types import Span
 
-Kind: TypeAlias = Literal["number", "date", "name"]
-
-_ASKS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("date", re.compile(r"\b(when|what (year|date|day|month|time)|which (year|date|day|month))\b")),
-    (
-        "number",
-        re.compile(
-            r"\b(how (many|much|long|often|old|far|big|large|high|tall|fast)|what percent\w*"
-            r"|costs?|(what|which) (number|amount|share|fraction|price|fee|cost|rate|limit|port))\b"
-        ),
-    ),
-    ("name", re.compile(r"\b(who|whom|whose)\b")),
-)
-_DATE = re.compile(
-    r"\b(\d{4}|\d{1,2}[:.]\d{2}|\d{1,2}(st|nd|rd|th)|monday|tuesday|wednesday|thursday|friday"
-    r"|saturday|sunday|january|february|march|april|may|june|july|august|september|october"
-    r"|november|december|century|daily|weekly|monthly|quarterly)\b"
-)
-_NUMBER = re.compile(
-    r"\d[\d.,]*|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
-    r"|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|half|quarter|third"
-    r"|twice|none|zero)\b"
-)
-_NAME = re.compile(r"(?<=\s)[A-Z][\w'’-]+")
 _DIGITS = re.compile(r"\w*\d+(?:[.,:/-]\d+)*\w*")
-# Source: share of right sentences with a bonus of 0 / .1 / .15 / .25 / .4 on 1,000 questions each:
-# SQuAD .746 / .755 / .754 / .753 / .749, Natural Questions .568 / .583 / .586 / .587 / .591.
-_KIND_BONUS = 0.15
+# Source: share of right verdicts on PubMedQA conclusions, see rag/short.py.
+_VERDICT_RIGHT = 0.78
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +29,34 @@ class Signals:
     """What speaks for the chosen sentence, each in about [0, 1] and comparable between corpora.
 
     ``coverage``: share of the question's IDF mass in the sentence and its title and headings;
-    ``cosine``: of the sentence to the question, 0 in the lexical tier; ``lead``: how far its
-    promise is above the next one's; ``numbers``: 1 if the sentence, its title or headings hold
-    all the question's words with digits (amounts, years, versions, identifiers), else 0.
+    ``cosine``: of the sentence to the question, 0 in the lexical tier; ``share``: how likely
+    it is to hold the answer if one sentence does; ``numbers``: 1 if the sentence, its title or
+    headings hold all the question's words with digits (amounts, years, versions), else 0.
     """
 
     coverage: float
     cosine: float
-    lead: float
+    share: float
     numbers: float
 
 
 @dataclass(frozen=True, slots=True)
+class ShortSignals:
+    """What speaks for an exact answer: ``share`` of its softmax, ``confidence`` in its sentence."""
+
+    share: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
-    """Weights of the logistic model, in the order of the signals' fields, and its intercept."""
+    """Weights of a logistic model, in the order of the signals' fields, and its intercept."""
 
     intercept: float
     weights: tuple[float, ...]
 
-    def probability(self, signals: Signals) -> float:
-        """Return ``1 / (1 + exp(-(b + w . x)))``: how likely the sentence holds the answer."""
+    def probability(self, signals: Signals | ShortSignals) -> float:
+        """Return ``1 / (1 + exp(-(b + w . x)))``: how likely it is right."""
         terms = zip(self.weights, astuple(signals), strict=True)
         return 1 / (1 + math.exp(-(self.intercept + sum(w * x for w, x in terms))))
 
@@ -78,65 +64,77 @@ class Calibration:
 # Source: fitted by eval/bench/calibrate.py; data and reliability in docs/adr/0004-abstention.md.
 NEURAL = Calibration(-6.06, (2.62, 3.94, 2.89, 1.76))
 LEXICAL = Calibration(-4.71, (4.18, 0.00, 2.95, 1.44))
+CALIBRATIONS: Final = {"neural": NEURAL, "lexical": LEXICAL}  # by tier
+SHORT = Calibration(-4.95, (2.97, 4.26))
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The sentence to answer with, what speaks for it, and how likely it holds the answer."""
+    """The sentence to answer with, what speaks for it, and how likely it holds the answer.
+
+    ``idf`` weighs the question's terms. ``short`` is its exact answer, however unsure; None where
+    there is nothing to cut out.
+    """
 
     evidence: Evidence
     signals: Signals
     confidence: float
+    idf: dict[int, float]
+    short: Short | None = None
+    short_signals: ShortSignals | None = None
+
+    @property
+    def support(self) -> tuple[Evidence, ...]:
+        """The sentence, and those that the items of a list are taken from."""
+        if self.short is None or self.short.form != "list":
+            return (self.evidence,)
+        every = (
+            replace(self.evidence, sentence=i) for i in range(len(self.evidence.chunk.sentences))
+        )
+        items = self.short.spans
+        listed = (e for e in every if any(_overlap(e.span, item) for item in items))
+        return (self.evidence, *(e for e in listed if e.sentence != self.evidence.sentence))
 
 
 def choose(question: str, found: Found, context: Context, analyzer: Analyzer) -> Choice | None:
     """Return the best packed sentence with its confidence; None if nothing was packed."""
     if not context.evidence:
         return None
-    kind = asked_kind(question)
-    ranked = sorted(context.evidence, key=lambda e: -_promise(e, kind, question))
-    best = ranked[0]
-    rival = ranked[1] if len(ranked) > 1 else best  # without a rival the lead is unknown: 0
-    lead = _promise(best, kind, question) - _promise(rival, kind, question)
-    signals = _signals(best, question, found, analyzer, lead)
+    best = max(context.evidence, key=lambda e: e.score)
+    signals = _signals(best, question, found, analyzer)
     calibration = LEXICAL if best.cosine is None else NEURAL
-    return Choice(best, signals, calibration.probability(signals))
+    confidence = calibration.probability(signals)
+    exact = exact_answer(question, best, found.idf, analyzer)
+    if exact is None:
+        return Choice(best, signals, confidence, found.idf)
+    short_signals = ShortSignals(exact.share, confidence)
+    short = _short(exact, best, short_signals)
+    return Choice(best, signals, confidence, found.idf, short, short_signals)
 
 
-def asked_kind(question: str) -> Kind | None:
-    """Return the kind of thing a question asks for, as far as its wording tells."""
-    lowered = question.lower()
-    return next((kind for kind, pattern in _ASKS if pattern.search(lowered)), None)
+def _short(exact: Exact, evidence: Evidence, signals: ShortSignals) -> Short:
+    """Return an exact answer by its place in the document, with how likely it is right."""
+    base = evidence.chunk.start
+    spans = tuple(Span(base + span.start, base + span.end) for span in exact.spans)
+    confidence = {
+        "phrase": SHORT.probability(signals),
+        "verdict": _VERDICT_RIGHT * signals.confidence,
+        "list": signals.confidence,
+    }[exact.form]
+    return Short(exact.form, " ".join(exact.text.split()), spans, confidence)
 
 
-def holds(kind: Kind, sentence: str, question: str) -> bool:
-    """Return whether a sentence holds a thing of that kind which the question does not name."""
-    if kind == "name":
-        return any(name not in question for name in _NAME.findall(f" {sentence}"))
-    pattern = _DATE if kind == "date" else _NUMBER
-    asked = {match.group() for match in pattern.finditer(question.lower())}
-    return any(match.group() not in asked for match in pattern.finditer(sentence.lower()))
+def _overlap(a: Span, b: Span) -> bool:
+    return a.start < b.end and b.start < a.end
 
 
-def _fit(evidence: Evidence, kind: Kind | None, question: str) -> float:
-    if kind is None:
-        return 0.0
-    return 1.0 if holds(kind, evidence.text, question) else -1.0
-
-
-def _promise(evidence: Evidence, kind: Kind | None, question: str) -> float:
-    return evidence.score + _KIND_BONUS * _fit(evidence, kind, question)
-
-
-def _signals(
-    best: Evidence, question: str, found: Found, analyzer: Analyzer, lead: float
-) -> Signals:
+def _signals(best: Evidence, question: str, found: Found, analyzer: Analyzer) -> Signals:
     need = Need(found.idf)
     named = " ".join((best.chunk.title, *best.headings, best.text))
     return Signals(
         coverage=need.coverage(analyzer.terms(named)),
         cosine=best.cosine or 0.0,
-        lead=min(1.0, lead),
+        share=best.score,
         numbers=_has_all_numbers(question, named),
     )
 

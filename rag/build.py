@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.answering import Answering, PinnedAnswering
+from rag.demand import DEMAND, CountedIndex, DemandCounter
 from rag.errors import IndexStateError
 from rag.generation import Generation, ReaderSlot, read_current
 from rag.live_index import LiveIndex, OpenGeneration, Published
 from rag.meter import Place
 from rag.pack import Packer
 from rag.pipeline import Parts, Pipeline, Policy
-from rag.protocols import Analyzer, Embedder, IndexReader, SentenceSplitter, Tokenizer
+from rag.protocols import (
+    Analyzer,
+    Embedder,
+    IndexReader,
+    Reranker,
+    SentenceSplitter,
+    Tokenizer,
+)
 from rag.retrieve import Retrieval
 from rag.settings import Settings
+from rag.terms import TERMS_VERSION
 
 if TYPE_CHECKING:
     from rag.adapters.edge_index import EdgeIndex
@@ -65,6 +75,24 @@ def build_embedder(settings: Settings) -> Embedder | None:
     return MiniLmEmbedder(settings.embedder_threads)
 
 
+def build_reranker(settings: Settings) -> Reranker | None:
+    """Return the configured reranker, or None.
+
+    Raises:
+        AssetError: Its model is missing or altered.
+    """
+    if settings.reranker == "none":
+        return None
+    if settings.reranker == "cross-encoder":
+        from rag.adapters.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(settings.reranker_model, settings.embedder_threads)
+    from rag.adapters.maxsim import MaxSimReranker
+    from rag.adapters.minilm import MiniLmEmbedder
+
+    return MaxSimReranker(MiniLmEmbedder(settings.embedder_threads))
+
+
 def build_pipeline(
     settings: Settings,
     index: IndexReader,
@@ -78,13 +106,21 @@ def build_pipeline(
     analyzer = build_analyzer()
     packer = Packer(build_tokenizer(settings), analyzer)
     embedder = embedder or build_embedder(settings)
-    parts = Parts(packer, analyzer, embedder, index, generation)
+    reranker = build_reranker(settings)
+    parts = Parts(packer, analyzer, embedder, index, generation, reranker)
     return Pipeline(parts, _policy(settings))
 
 
 def _policy(settings: Settings) -> Policy:
     return Policy(
-        retrieval=Retrieval(settings.candidates, settings.offered_passages, settings.dense_weight),
+        retrieval=Retrieval(
+            candidates=settings.candidates,
+            passages=settings.offered_passages,
+            dense_weight=settings.dense_weight,
+            lexical_if_sure=settings.lexical_if_sure,
+            second_hop=settings.second_hop,
+            rerank_below=settings.rerank_below,
+        ),
         answer_threshold=settings.answer_threshold,
         max_question_chars=settings.max_question_chars,
         place=Place(
@@ -105,9 +141,13 @@ def build_live_index(settings: Settings) -> LiveIndex:
         generation = read_current(collection)
         return generation.identity if generation else None
 
-    return LiveIndex(
-        Published(str(collection), current, lambda: _open_published(collection, settings))
-    )
+    def opened() -> OpenGeneration | None:
+        generation = _open_published(collection, settings)
+        if generation is None or settings.vectors == "now":
+            return generation
+        return _counted(generation, collection)
+
+    return LiveIndex(Published(str(collection), current, opened))
 
 
 def build_answering(settings: Settings, live: LiveIndex) -> Answering:
@@ -153,6 +193,18 @@ def _open_published(collection: Path, settings: Settings) -> OpenGeneration | No
     return OpenGeneration(slot.generation.identity, slot.generation.number, index, close)
 
 
+def _counted(opened: OpenGeneration, collection: Path) -> OpenGeneration:
+    demand = DemandCounter(collection / DEMAND)
+
+    def close() -> None:
+        try:
+            opened.close()
+        finally:
+            demand.close()
+
+    return replace(opened, index=CountedIndex(opened.index, demand), close=close)
+
+
 def _open_copy(slot: ReaderSlot) -> EdgeIndex:
     from rag.adapters.edge_index import EdgeIndex
 
@@ -180,6 +232,9 @@ def _check_shape(generation: Generation, settings: Settings) -> None:
     if shape.index != settings.index:
         remedy = f"set index to {shape.index}, or sync again"
         raise IndexStateError("documents are in another index", shape.index, remedy)
+    if shape.terms != TERMS_VERSION:
+        remedy = "sync again with this release, or use the one that made it"
+        raise IndexStateError("index has terms of another version", shape.terms, remedy)
     if settings.tier == "lexical":
         return  # a question without a vector can be asked of any index
     from rag.adapters.minilm import FINGERPRINT

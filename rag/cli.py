@@ -113,6 +113,12 @@ def _add_question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", help="the question; - reads it from standard input")
     parser.add_argument("--budget", type=int, metavar="TOKENS", help="context budget [tokens]")
     parser.add_argument(
+        "--frugality",
+        type=float,
+        metavar="SHARE",
+        help="recall that may be lost for fewer tokens; 0 fills the budget",
+    )
+    parser.add_argument(
         "--document", action="append", default=[], metavar="ID", help="only this; may be repeated"
     )
     parser.add_argument(
@@ -182,6 +188,7 @@ def _body_fields(options: argparse.Namespace) -> dict[str, object]:
     return {
         "question": question,
         "budget_tokens": options.budget,
+        "frugality": options.frugality,
         "filter": {
             "documents": options.document,
             "tags": options.tag,

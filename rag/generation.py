@@ -40,7 +40,8 @@ class IndexShape:
     """The settings that an index was made with; a reader has to ask with the same.
 
     ``embedder`` is the fingerprint of the vectors, None in the lexical tier; ``mean_length`` is
-    the mean number of terms of a chunk that the BM25 weights assume.
+    the mean number of terms of a chunk that the BM25 weights assume; ``terms`` is the version of
+    those terms (``rag.terms``), 1 where none was recorded.
     """
 
     index: str
@@ -50,6 +51,7 @@ class IndexShape:
     tokenizer: str
     chunk_tokens: int
     mean_length: float
+    terms: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Generation:
 
     ``created`` is UTC, ISO 8601. ``digest`` is the SHA-256 of the manifest and so names the
     content; ``index_digest`` is that of the index's files, empty for an index on a server.
-    ``chunks`` are those stored in the index, ``tokens`` their sum.
+    ``chunks`` are those stored in the index, ``tokens`` their sum; ``unembedded`` of them wait for
+    their vectors, none in the lexical tier.
     """
 
     path: Path
@@ -71,6 +74,7 @@ class Generation:
     tokens: int
     digest: str
     index_digest: str = ""
+    unembedded: int = 0
 
     @property
     def index_path(self) -> Path:

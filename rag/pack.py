@@ -1,6 +1,8 @@
 """The pack stage: the sentences that earn their tokens, never over the budget.
 
-Sentences are scored one by one, taken greedily by score while they fit, and written out in
+Each sentence offered has a share: how likely it is to hold the answer (``rag.worth``). Best first,
+it is taken if it fits, if its share pays the price of its tokens, and if it says something new;
+with it comes the sentence that it leans on (``rag.leaning``). What is taken is written out in
 document order. Each line of the context holds the sentences of one section of one document, behind
 its title or heading where that says something of the question that the sentences do not:
 "Retention, EU: Records are kept for 30 days." A line's number is its source's number; written out
@@ -9,17 +11,25 @@ in front ("2 Retention, EU: ...") it costs two tokens a line, so that is left to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from rag.kinds import asked_kind, fits
+from rag.leaning import leans_on
+from rag.links import POINTING, pointed_to
 from rag.protocols import Analyzer, Tokenizer
-from rag.results import Context, Evidence, Passage
+from rag.results import Context, Evidence, Passage, Stop
+from rag.types import Chunk
+from rag.worth import Worth, shares
 
-# Source: chosen on half of the 1,000 questions of the SQuAD development set with cl100k budgets
-# 64 to 192; 0.3 to 1.0 differ by less than one point there (docs/adr/0003-packing.md).
-_PASSAGE_WEIGHT = 0.5
 _SMALLEST_SENTENCE = 4  # tokens: with less room left nothing is tried any more
 _MOST_TRIED = 200  # sentences: bounds the work for large budgets of tiny sentences
+# Words that turn what is said; index terms leave most of them out.
+_TURNS = re.compile(
+    r"\b(?:not?|never|none|nor|without|cannot|\w+n['’]t|may|might|must|should|only)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +45,56 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a question asks for: its terms, and their corpus IDF as weights."""
+    """What a question asks for: its wording, and its terms with their corpus IDF as weights."""
 
     idf: dict[int, float]
+    question: str = ""
 
     def coverage(self, terms: Iterable[int]) -> float:
         """Return the share of the question's IDF mass that ``terms`` hold, in [0, 1]."""
         held = self.idf.keys() & terms
         mass = sum(self.idf.values()) if held else 0.0
         return sum(self.idf[term] for term in held) / mass if mass > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a context may cost: tokens at most, and the share that each of them has to bring.
+
+    ``price`` 0 fills the budget; 0.001 asks of 10 tokens that they are the answer one time in 100.
+    The first sentence is not asked.
+    """
+
+    budget_tokens: int
+    price: float = 0.0
+
+
+class Offered(NamedTuple):
+    """A sentence on offer: ``share`` is how likely it is to hold the answer if one does."""
+
+    chunk: Chunk
+    sentence: int  # index into chunk.sentences
+    worth: Worth
+    terms: frozenset[int]
+    share: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Its chunk and its place in it."""
+        return self.chunk.id, self.sentence
+
+    @property
+    def text(self) -> str:
+        """The sentence, verbatim."""
+        return self.chunk.sentence(self.sentence)
+
+    @property
+    def evidence(self) -> Evidence:
+        """The sentence as evidence that is not written yet."""
+        worth = self.worth
+        return Evidence(
+            self.chunk, self.sentence, self.share, worth.cosine, worth.coverage, source=0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,59 +105,99 @@ class Packer:
     analyzer: Analyzer
     template: Template = Template()
 
-    def pack(self, passages: Sequence[Passage], need: Need, budget_tokens: int) -> Context:
-        """Return the context: ``context.tokens <= budget_tokens`` always.
+    def pack(self, passages: Sequence[Passage], need: Need, allowance: Allowance) -> Context:
+        """Return the context: ``context.tokens <= allowance.budget_tokens`` always.
 
         ``context.tokens`` is the tokenizer's count of ``context.text``, headers included.
         """
-        ranked = self._ranked(passages, need)
-        chosen = self._choose(ranked, need, budget_tokens)
+        return self.packed(self.ranked(passages, need), need, allowance)
+
+    def packed(self, ranked: Sequence[Offered], need: Need, allowance: Allowance) -> Context:
+        """Return the context made of ranked sentences, as ``pack`` does."""
+        chosen, stopped = self._choose(ranked, need, allowance)
         while True:
             text, evidence = self._write(chosen, need)
             tokens = self.tokenizer.count(text)
-            if tokens <= budget_tokens:
-                return Context(text, tokens, budget_tokens, evidence)
-            chosen = chosen[:-1]  # counts are not additive: drop the least promising and recount
+            if tokens <= allowance.budget_tokens:
+                return Context(text, tokens, allowance.budget_tokens, evidence, stopped)
+            # Counts are not additive: drop the least promising and recount.
+            chosen, stopped = chosen[:-1], "the next one does not fit"
 
-    def _ranked(self, passages: Sequence[Passage], need: Need) -> list[Evidence]:
-        """Return every sentence of every passage, best first."""
-        scored = [e for passage in passages for e in self._scored(passage, need)]
-        return sorted(scored, key=lambda e: (-e.score, e.chunk.id, e.sentence))
+    def ranked(self, passages: Sequence[Passage], need: Need) -> list[Offered]:
+        """Return every sentence of every passage with its share as score, best first.
 
-    def _scored(self, passage: Passage, need: Need) -> Iterable[Evidence]:
-        chunk = passage.chunk
-        for i in range(len(chunk.sentences)):
-            if i in chunk.headlines:
-                continue  # shown as the line's header where it helps
+        Once the best are known, what they point to is worth more.
+        """
+        ranked = _by_share([o for passage in passages for o in self._offered(passage, need)])
+        best = [(offered.chunk.title, offered.text) for offered in ranked[:POINTING]]
+        documents = pointed_to(best, passages, need.question)
+        if not documents:
+            return ranked
+        return _by_share(
+            [
+                o._replace(worth=replace(o.worth, link=1.0)) if o.chunk.doc_id in documents else o
+                for o in ranked
+            ]
+        )
+
+    def _offered(self, passage: Passage, need: Need) -> Iterable[Offered]:
+        chunk, kind = passage.chunk, asked_kind(need.question)
+        # Headlines are shown as their lines' headers where that helps.
+        places = [i for i in range(len(chunk.sentences)) if i not in chunk.headlines]
+        for i in places:
             text = chunk.sentence(i)
-            coverage = need.coverage(self.analyzer.terms(text))
-            cosine = passage.cosines[i] if passage.cosines else None
-            score = _PASSAGE_WEIGHT * passage.score + coverage + (cosine or 0.0)
-            yield Evidence(chunk, i, score, cosine, coverage, source=0)
+            terms = frozenset(self.analyzer.terms(text))
+            worth = Worth(
+                passage=passage.score,
+                cosine=passage.cosines[i] if passage.cosines else None,
+                coverage=need.coverage(terms),
+                kind=fits(kind, text, need.question),
+                siblings=len(places),
+            )
+            yield Offered(chunk, i, worth, terms)
 
-    def _choose(self, ranked: Sequence[Evidence], need: Need, budget: int) -> list[Evidence]:
-        """Return what fits by estimated cost, best first, no sentence twice."""
-        chosen: list[Evidence] = []
-        seen: set[str] = set()
-        sections: set[tuple[str, tuple[str, ...]]] = set()
-        left = budget
-        for evidence in ranked[:_MOST_TRIED]:
-            if left < _SMALLEST_SENTENCE:
+    def _choose(
+        self, ranked: Sequence[Offered], need: Need, allowance: Allowance
+    ) -> tuple[list[Evidence], Stop]:
+        """Return what pays and fits by estimated cost, best first, nothing said twice.
+
+        And what speaks against the best sentence that is left out for another reason.
+        """
+        chosen: dict[tuple[str, int], Offered] = {}
+        offers = {offered.key: offered for offered in ranked}
+        left = allowance.budget_tokens
+        stopped: Stop | None = None
+        for offered in ranked[:_MOST_TRIED]:
+            price = allowance.price if chosen else 0.0  # something is better than nothing
+            if against := _against((offered,), _SMALLEST_SENTENCE, left, price):
+                stopped = stopped or against
                 break
-            if evidence.text.count(" ") >= left:
-                continue  # hardly a tokenizer spends less than a token a word: spare the count
-            plain = _on_one_line(evidence.text).casefold()
-            if plain in seen:
+            # Hardly a tokenizer spends less than a token a word: spare the count.
+            if against := _against((offered,), offered.text.count(" "), left, price):
+                stopped = stopped or against
                 continue
-            seen.add(plain)
-            cost = self.tokenizer.count(self.template.sentence_separator + evidence.text)
+            if _said(offered, chosen.values()):
+                continue
+            for group in _groups(offered, offers, chosen):
+                cost = self._cost(group, chosen.values(), need)
+                if not (against := _against(group, cost, left, price)):
+                    chosen |= {member.key: member for member in group}
+                    left -= cost
+                    break
+            stopped = stopped or against
+        return [o.evidence for o in chosen.values()], stopped or "nothing is left"
+
+    def _cost(self, group: Sequence[Offered], chosen: Iterable[Offered], need: Need) -> int:
+        """Return about how many tokens a group adds to what is chosen."""
+        sections = {_section(offered.evidence) for offered in chosen}
+        cost = 0
+        for offered in group:
+            evidence = offered.evidence
+            cost += self.tokenizer.count(self.template.sentence_separator + evidence.text)
             if _section(evidence) not in sections:
-                cost += self._header_cost(evidence, need)
-            if cost <= left:
-                chosen.append(evidence)
                 sections.add(_section(evidence))
-                left -= cost
-        return chosen
+                cost += self._header_cost(evidence, need)
+        return cost
 
     def _header_cost(self, evidence: Evidence, need: Need) -> int:
         header = self.template.line_separator + self._header([evidence], 1, need)
@@ -135,6 +226,46 @@ class Packer:
         if names:
             parts.append(self.template.name_separator.join(names))
         return " ".join(parts) + self.template.header_end if parts else ""
+
+
+def _by_share(offered: Sequence[Offered]) -> list[Offered]:
+    """Return sentences with their shares, best first, whatever order they come in."""
+    found = shares([o.worth for o in offered])
+    shared = [o._replace(share=share) for o, share in zip(offered, found, strict=True)]
+    return sorted(shared, key=lambda o: (-o.share, *o.key))
+
+
+def _against(group: Iterable[Offered], cost: int, left: int, price: float) -> Stop | None:
+    """Return why sentences that cost so many tokens are not taken, None if they are."""
+    if cost > left:
+        return "the next one does not fit"
+    return "the next one does not pay" if sum(o.share for o in group) < price * cost else None
+
+
+def _said(offered: Offered, chosen: Iterable[Offered]) -> bool:
+    """Return whether one chosen sentence holds every term of this one, and turns it the same way.
+
+    Numbers are terms: "30 days" does not repeat "60 days".
+    """
+    return any(offered.terms <= c.terms and _turns(offered) == _turns(c) for c in chosen)
+
+
+def _turns(offered: Offered) -> set[str]:
+    return set(_TURNS.findall(offered.text.lower()))
+
+
+def _groups(
+    offered: Offered,
+    offers: dict[tuple[str, int], Offered],
+    chosen: dict[tuple[str, int], Offered],
+) -> Iterable[tuple[Offered, ...]]:
+    """Yield a sentence with the one it leans on, unless that is said already, and then alone."""
+    chunk_id, sentence = offered.key
+    needed = leans_on(offered.chunk, sentence)
+    support = None if needed is None else offers.get((chunk_id, needed))
+    if support and not _said(support, (offered, *chosen.values())):
+        yield support, offered
+    yield (offered,)
 
 
 def _section(evidence: Evidence) -> tuple[str, tuple[str, ...]]:

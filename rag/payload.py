@@ -6,14 +6,13 @@ cannot be computed from the point id). The rest is only carried: ``id``, ``doc_i
 ``text``, ``start``, ``tokens``, ``sentences`` (flat list of span edges), ``headings``,
 ``headlines``, ``page``, ``date``, and ``vectors`` with ``dim``. Empty values are left out.
 
-``vectors`` holds the unit rows of the sentence vectors as signed 8-bit integers in base64, each
-row stretched so that its largest component is 127. Reading normalises the rows again, so no
-scale needs to be stored.
+``vectors`` holds the unit rows of the sentence vectors, one character a component: each row is
+stretched so that its largest component is 46 and rounded, and -46..46 are the 93 characters that
+JSON keeps as they are. Reading normalises the rows again, so no scale needs to be stored.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import uuid
@@ -28,7 +27,10 @@ from rag.types import Chunk, PassageVectors, Point, Span, StoredChunk, Vector
 
 Payload: TypeAlias = dict[str, Any]
 
-_INT8_MAX = 127
+# Source: RFC 8259, section 7: of printable ASCII, only these two have to be escaped.
+_DIGITS = np.array([code for code in range(32, 127) if chr(code) not in '"\\'], dtype=np.uint8)
+_PEAK = len(_DIGITS) // 2
+_VALUES = (np.searchsorted(_DIGITS, np.arange(128)) - _PEAK).astype(np.float32)
 _TRANSPARENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -91,6 +93,11 @@ def to_payload(point: Point) -> Payload:
     return {key: value for key, value in payload.items() if value not in (None, [])}
 
 
+def has_vectors(payload: Payload) -> bool:
+    """Return whether a point was stored with vectors; only ``dim`` is looked at."""
+    return "dim" in payload
+
+
 def from_payload(payload: Payload) -> StoredChunk:
     """Return the chunk that ``to_payload`` stored, with float32 unit sentence vectors."""
     text, start = payload["text"], payload["start"]
@@ -117,9 +124,11 @@ def from_payload(payload: Payload) -> StoredChunk:
 def check_points(points: Sequence[Point], dimension: int | None) -> None:
     """Check that every point fits an index of this dimension; None is the lexical tier.
 
+    A point without vectors fits everywhere: the dense leg does not find it.
+
     Raises:
-        ValueRangeError: A point has vectors of another dimension, lacks them or should not have
-            them, or a string in it is not valid Unicode.
+        ValueRangeError: A point has vectors of another dimension or should not have any, or a
+            string in it is not valid Unicode.
     """
     for point in points:
         _check_vectors(point, dimension)
@@ -142,14 +151,12 @@ def check_dense(vector: Vector | None, dimension: int | None) -> None:
 
 def _check_vectors(point: Point, dimension: int | None) -> None:
     vectors = point.vectors
-    if dimension is None:
-        if vectors is not None:
-            raise ValueRangeError(
-                "vectors of chunk", point.chunk.id, "leave them out: this index is lexical only"
-            )
-        return
     if vectors is None:
-        raise ValueRangeError("vectors of chunk", point.chunk.id, "embed it: this index is dense")
+        return
+    if dimension is None:
+        raise ValueRangeError(
+            "vectors of chunk", point.chunk.id, "leave them out: this index is lexical only"
+        )
     expected = (len(point.chunk.sentences), dimension)
     if vectors.passage.shape != (dimension,) or vectors.sentences.shape != expected:
         shapes = (vectors.passage.shape, vectors.sentences.shape)
@@ -172,16 +179,16 @@ def _packed(vectors: PassageVectors | None) -> Payload:
         return {}
     rows = vectors.sentences
     peaks = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-    stretched = rows * (_INT8_MAX / np.where(peaks > 0, peaks, 1))
-    codes = np.rint(stretched).astype(np.int8).tobytes()
-    return {"vectors": base64.b64encode(codes).decode("ascii"), "dim": rows.shape[1]}
+    stretched = rows * (_PEAK / np.where(peaks > 0, peaks, 1))
+    codes = _DIGITS[np.rint(stretched).astype(np.int8) + np.int8(_PEAK)]
+    return {"vectors": codes.tobytes().decode("ascii"), "dim": rows.shape[1]}
 
 
 def _unpacked(payload: Payload) -> Vector | None:
-    if "dim" not in payload:
+    if not has_vectors(payload):
         return None
-    codes = np.frombuffer(base64.b64decode(payload.get("vectors", "")), dtype=np.int8)
-    rows = codes.reshape(-1, payload["dim"]).astype(np.float32)
+    codes = np.frombuffer(payload.get("vectors", "").encode("ascii"), dtype=np.uint8)
+    rows = _VALUES[codes].reshape(-1, payload["dim"])
     squares = np.einsum("ij,ij->i", rows, rows)
     # Rows of whole numbers have a squared length of 0 or at least 1.
     rows /= np.sqrt(np.maximum(squares, 1))[:, None]

@@ -1,4 +1,4 @@
-"""The way of a question, top to bottom: guard, retrieve, pack, answer, verify, account."""
+"""The way of a question, top to bottom: guard, find, pack, answer, verify, account."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from rag import guard
 from rag.answer import Choice, choose
+from rag.finding import Finder, Finding
 from rag.meter import Place, RequestMeter
-from rag.pack import Need, Packer
-from rag.protocols import Analyzer, Embedder, IndexReader
+from rag.pack import Allowance, Need, Packer
+from rag.protocols import Analyzer, Embedder, IndexReader, Reranker
 from rag.results import Answer, Citation, Context, Question, Receipt, Retrieved, Usage
-from rag.retrieve import Asked, Found, Retrieval, retrieve
+from rag.retrieve import Retrieval
 from rag.verify import cite, groundedness
+from rag.worth import price
 
 _NEAREST = 3  # sources shown with an abstention
 
@@ -26,6 +28,7 @@ class Parts:
     embedder: Embedder | None
     index: IndexReader
     generation: Callable[[], int | None]
+    reranker: Reranker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Pipeline:
     def __init__(self, parts: Parts, policy: Policy) -> None:
         self._parts = parts
         self._policy = policy
+        self._finder = Finder(
+            parts.analyzer, parts.embedder, parts.index, policy.retrieval, parts.reranker
+        )
 
     def retrieve(self, question: Question) -> Retrieved:
         """Return the context for a question, within its budget.
@@ -67,34 +73,48 @@ class Pipeline:
             DeadlineError: The deadline passed.
         """
         meter = RequestMeter(self._policy.place)
-        found, context = self._context(question, meter)
+        finding, context = self._context(question, meter)
         with meter.stage("answer") as step:
             guard.check_deadline(question, "answer")
-            choice = choose(question.text, found, context, self._parts.analyzer)
-            reason = self._reason_to_abstain(found, choice)
+            choice = self._choice(finding, context)
+            reason = self._reason_to_abstain(finding, choice)
             step.decision = f"abstain: {reason}" if reason else "extract the best sentence"
         if choice is None or reason:
             return self._abstention(reason or "", choice, context, meter)
         return self._extracted(choice, context, meter)
 
-    def _context(self, question: Question, meter: RequestMeter) -> tuple[Found, Context]:
+    def choice(self, question: Question) -> Choice | None:
+        """Return the sentence that would answer, however unsure; None if there is no evidence.
+
+        For calibration: the signals behind an answer's confidence stand in it.
+
+        Raises:
+            UsageError: The question is blank or too long.
+            IndexStateError: Nothing has been ingested yet.
+            DeadlineError: The deadline passed.
+        """
+        return self._choice(*self._context(question, RequestMeter(self._policy.place)))
+
+    def _choice(self, finding: Finding, context: Context) -> Choice | None:
+        return choose(finding.question.text, finding.found, context, self._parts.analyzer)
+
+    def _context(self, question: Question, meter: RequestMeter) -> tuple[Finding, Context]:
         parts, policy = self._parts, self._policy
         with meter.stage("guard") as step:
             guard.check(question, policy.max_question_chars)
             step.decision = "admitted"
-        with meter.stage("retrieve") as step:
-            asked = Asked.prepare(question.text, parts.analyzer, parts.embedder)
-            guard.check_deadline(question, "search")
-            found = retrieve(asked, question, parts.index, policy.retrieval)
-            step.decision = f"{len(found.passages)} passages"
+        finding = self._finder.find(question, meter)
         with meter.stage("pack") as step:
             guard.check_deadline(question, "pack")
-            context = parts.packer.pack(found.passages, Need(found.idf), question.budget_tokens)
-            step.decision = f"{len(context.evidence)} sentences, {context.tokens} tokens"
-        return found, context
+            allowance = Allowance(question.budget_tokens, price(question.frugality))
+            need = Need(finding.found.idf, finding.question.text)
+            context = parts.packer.pack(finding.found.passages, need, allowance)
+            size = f"{len(context.evidence)} sentences, {context.tokens} tokens"
+            step.decision = f"{size}: {context.stopped}"
+        return finding, context
 
-    def _reason_to_abstain(self, found: Found, choice: Choice | None) -> str | None:
-        if not found.passages:
+    def _reason_to_abstain(self, finding: Finding, choice: Choice | None) -> str | None:
+        if not finding.found.passages:
             return "no document holds a word of the question, or none may be looked at"
         if choice is None:
             return "no sentence of the passages found fits the budget"
@@ -107,12 +127,16 @@ class Pipeline:
 
     def _extracted(self, choice: Choice, context: Context, meter: RequestMeter) -> Answer:
         with meter.stage("verify") as step:
-            citations = (cite(choice.evidence),)
+            citations = tuple(cite(evidence) for evidence in choice.support)
             text = " ".join(choice.evidence.text.split())
             grounded = groundedness(text, citations, self._parts.analyzer)
             step.decision = f"{grounded:.2f} of the answer is in its citations"
+        short = choice.short
+        if short is not None and short.confidence < self._policy.answer_threshold:
+            short = None
         return Answer(
             text=text,
+            short=short,
             citations=citations,
             abstained=False,
             reason=None,

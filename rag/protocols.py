@@ -57,6 +57,13 @@ class Embedder(Protocol):
         """Return the (dim,) float32 unit vector of a question."""
 
 
+class Reranker(Protocol):
+    """Judges passages by reading each together with the question."""
+
+    def rerank(self, question: str, chunks: Sequence[Chunk]) -> tuple[float, ...]:
+        """Return how well each chunk answers the question: more is better, on any scale."""
+
+
 class IndexReader(Protocol):
     """The read side of an index over chunks."""
 

@@ -36,7 +36,7 @@ def answer_text(response: QueryResponse, *, trace: bool) -> str:
         lines = [f"No answer: {response.reason}."]
         sources, heading = response.nearest, "Nearest sources:"
     else:
-        lines = [response.answer or ""]
+        lines = [*([f"{response.short}\n"] if response.short else []), response.answer or ""]
         sources, heading = response.citations, ""
     if sources:
         lines += ["", *([heading] if heading else [])]

@@ -9,16 +9,25 @@ from rag.errors import ValueRangeError
 from rag.types import Basis, Chunk, Filter, Interval, Span
 
 Stage: TypeAlias = Literal["guard", "cache", "retrieve", "rerank", "pack", "answer", "verify"]
+# What speaks against the best sentence that was left out of a context.
+Stop: TypeAlias = Literal[
+    "nothing is left", "the next one does not fit", "the next one does not pay"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s]."""
+    """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s].
+
+    ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 1]; 0 fills the
+    budget.
+    """
 
     text: str
     where: Filter
     budget_tokens: int
     deadline: float
+    frugality: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Evidence:
 
     chunk: Chunk
     sentence: int  # index into chunk.sentences
-    score: float
+    score: float  # share: how likely it is to hold the answer, given that one sentence does
     cosine: float | None  # to the question; None in the lexical tier
     coverage: float  # share of the question's IDF mass that the sentence holds
     source: int  # number of its line in the context, from 1; 0 before it is written
@@ -70,6 +79,7 @@ class Context:
     tokens: int
     budget_tokens: int
     evidence: tuple[Evidence, ...]
+    stopped: Stop = "nothing is left"
 
     def __post_init__(self) -> None:
         if self.tokens > self.budget_tokens:
@@ -90,6 +100,26 @@ class Citation:
     page: int | None
     headings: tuple[str, ...]
     also_in: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """The exact answer inside a cited sentence, with how likely it is right.
+
+    A ``phrase`` is ``document.text[start:end]`` but for white space; a ``list`` is its items joined
+    by semicolons, one span each; a ``verdict`` is "yes" or "no", its span the sentence it rests on.
+    """
+
+    form: Literal["phrase", "verdict", "list"]
+    text: str
+    spans: tuple[Span, ...]
+    confidence: float
+
+    def __post_init__(self) -> None:
+        if not self.text or not self.spans:
+            raise ValueRangeError(
+                "short answer", repr(self.text), "give a text and where it stands"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +185,10 @@ class Retrieved:
 class Answer:
     """A grounded answer, or an abstention with its reason and the nearest sources.
 
-    ``text`` is None exactly when ``abstained``. ``confidence`` is the calibrated probability that
-    the cited sentence holds the answer. ``groundedness`` is the share of the answer that its
-    citations support, None when abstained.
+    ``text`` is None exactly when ``abstained``; ``short`` is the exact answer in it, None where it
+    is not likely enough. ``confidence`` is the calibrated probability that the cited sentence holds
+    the answer. ``groundedness`` is the share of the answer that its citations support, None when
+    abstained.
     """
 
     text: str | None
@@ -169,8 +200,11 @@ class Answer:
     nearest: tuple[Citation, ...]
     context: Context
     receipt: Receipt
+    short: Short | None = None
 
     def __post_init__(self) -> None:
+        if self.abstained and self.short is not None:
+            raise ValueRangeError("short answer", self.short.text, "an abstention has none")
         if self.abstained != (self.text is None) or self.abstained != (self.reason is not None):
             raise ValueRangeError(
                 "abstention", self.abstained, "an abstention has a reason and no text"

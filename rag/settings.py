@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     tier: Literal["lexical", "neural"] = Field(
         "neural", description="lexical loads no model; neural embeds with MiniLM"
     )
+    vectors: Literal["now", "later"] = Field(
+        "now", description="embed while ingesting, or later by rag-ingest embed"
+    )
     embedder_threads: int = Field(1, ge=1, le=64, description="threads of one embedding call")
 
     chunk_tokens: int = Field(192, ge=32, le=2048, description="largest chunk [tokens]")
@@ -66,8 +69,29 @@ class Settings(BaseSettings):
 
     candidates: int = Field(50, ge=1, le=500, description="chunks taken from each leg")
     offered_passages: int = Field(20, ge=1, le=100, description="fused chunks for the packer")
-    dense_weight: float = Field(0.5, ge=0, le=1, description="weight of the dense leg in fusion")
+    dense_weight: float = Field(0.7, ge=0, le=1, description="weight of the dense leg in fusion")
+    lexical_if_sure: float = Field(
+        1.0, ge=0, le=1, description="lead by words from which nothing is embedded; 1 is never"
+    )
+    second_hop: bool = Field(True, description="search again for what the first passage names")
+    reranker: Literal["none", "maxsim", "cross-encoder"] = Field(
+        "none", description="what reads the first passages again where their scores are flat"
+    )
+    rerank_below: float = Field(
+        0.25, ge=0, le=1, description="lead under which scores count as flat; 1 is always"
+    )
+    reranker_model: str = Field(
+        "Xenova/ms-marco-MiniLM-L-6-v2",
+        min_length=1,
+        description="cross-encoder: a name that fastembed lists, or the folder of one",
+    )
     budget_tokens: int = Field(256, ge=16, le=32768, description="context budget [tokens]")
+    frugality: float = Field(
+        0.02,
+        ge=0,
+        le=0.5,
+        description="recall that may be lost for fewer tokens; 0 fills the budget",
+    )
     answer_threshold: float = Field(
         0.5, ge=0, le=1, description="confidence below which the service abstains"
     )

@@ -1,9 +1,17 @@
-"""What of a chunk is indexed and embedded besides its own text: where it comes from."""
+"""What of a chunk is indexed and embedded besides its own text, and which terms are optional."""
 
 from __future__ import annotations
 
+import re
+
+from rag.protocols import Analyzer
 from rag.types import Chunk
 
+# Raise it when a chunk gets other terms than before, by what is indexed of it or by the analyzer:
+# an index and the questions asked of it have to agree.
+TERMS_VERSION = 2
+
+_JOIN = re.compile(r"(?<=\w)[-_.](?=\w)")
 _LONGEST_PREFIX = 200  # characters: about 50 tokens of the embedder's 256
 
 
@@ -23,3 +31,14 @@ def embedded_prefix(chunk: Chunk) -> str:
     """Return what the embedder reads before the chunk's text; ends with a separator."""
     line = source_line(chunk)
     return f"{line}: " if line else ""
+
+
+def compounds(text: str, analyzer: Analyzer) -> frozenset[int]:
+    """Return the terms of ``text`` that stand for joined words beside the terms of each.
+
+    Where no document joins them, nothing is missing: the words are terms of their own.
+    """
+    apart = _JOIN.sub(" ", text)
+    if apart == text:
+        return frozenset()
+    return frozenset(analyzer.terms(text)).difference(analyzer.terms(apart))

@@ -118,7 +118,10 @@ class PassageVectors:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What an index stores for one chunk; ``vectors`` is None in the lexical tier."""
+    """What an index stores for one chunk.
+
+    ``vectors`` is None in the lexical tier, and while a chunk waits to be embedded.
+    """
 
     tenant: str
     chunk: Chunk
@@ -151,12 +154,16 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """Both legs of one search; a leg whose vector is None is not run."""
+    """Both legs of one search; a leg whose vector is None is not run.
+
+    Without ``weigh_terms`` the hits' ``idf`` is empty; reading it costs a small query a term.
+    """
 
     where: Filter
     sparse: SparseVector | None
     dense: Vector | None
     limit: int
+    weigh_terms: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +179,14 @@ class SearchHits:
     """Both legs' rankings, best first, and the corpus IDF of the sparse query's terms.
 
     ``idf`` maps term id to inverse document frequency; a term that no document holds is absent.
+    ``unembedded`` are the sparse hits that the dense leg could not find because they have no
+    vector yet; it is empty where the dense leg was not run.
     """
 
     dense: tuple[Hit, ...]
     sparse: tuple[Hit, ...]
     idf: dict[int, float]
+    unembedded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,20 @@ PACKAGES = ("rag", "ingest", "eval")
 # Lowest first; a module imports from its own layer and from those below.
 LAYERS = {
     "values": ("", "types errors protocols settings results"),
-    "pure functions": ("", "bm25 dates fuse impact pack payload terms filetree"),
-    "stages": ("", "retrieve answer verify guard meter generation live_index"),
+    "pure functions": (
+        "",
+        (
+            "acronyms kinds phrases bm25 dates fuse impact leaning links worth pack payload terms"
+            " filetree"
+        ),
+    ),
+    "stages": (
+        "",
+        (
+            "retrieve rerank hops finding spelling short answer verify guard meter generation"
+            " live_index demand"
+        ),
+    ),
     "pipeline": ("", "pipeline answering"),
     "composition root": ("", "build"),
     "logs": ("", "logs"),

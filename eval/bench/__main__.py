@@ -5,14 +5,102 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
-from eval.bench import calibrate, frontier
+from eval.bench import frontier
 from rag.errors import RagError
 
-_ALL = ("frontier", "calibrate", "latency", "ingest", "kill")
 _DATA_VARIABLE = "RAG_BENCH_DATA"
 _QUICK_QUESTIONS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks of a benchmark; ``corpora`` is empty where it names none."""
+
+    data: Path
+    quick: bool
+    corpora: tuple[str, ...]
+    systems: tuple[str, ...]
+
+
+# Returns the exit status.
+_Bench: TypeAlias = Callable[[Request], int]
+
+
+def _frontier(request: Request) -> int:
+    whole = frontier.Plan(request.data)
+    corpora = request.corpora or (("squad_small",) if request.quick else whole.corpora)
+    questions = _QUICK_QUESTIONS if request.quick else whole.questions
+    frontier.run(frontier.Plan(request.data, corpora, request.systems, questions))
+    return 0
+
+
+def _calibrate(request: Request) -> int:
+    from eval.bench import calibrate
+
+    whole = frontier.Plan(request.data)
+    questions = _QUICK_QUESTIONS if request.quick else whole.questions
+    calibrate.run(request.data, questions, record=not request.quick)
+    return 0
+
+
+def _latency(request: Request) -> int:
+    from eval.bench import latency
+
+    plan = latency.Plan(request.data, 5_000, 100) if request.quick else latency.Plan(request.data)
+    latency.run(plan)
+    return 0
+
+
+def _ingest(request: Request) -> int:
+    from eval.bench import ingest
+
+    ingest.run(ingest.Plan(request.data, 40, 4) if request.quick else ingest.Plan(request.data))
+    return 0
+
+
+def _kill(request: Request) -> int:
+    from eval.bench import kill
+
+    kills = "5" if request.quick else "50"
+    return kill.main([str(request.data / "docs_markup" / "owasp"), "--kills", kills])
+
+
+def _module(name: str) -> _Bench:
+    """Return ``bench(data: Path, *, quick: bool)`` of a module here, imported when it is called."""
+
+    def run(request: Request) -> int:
+        import_module(f"eval.bench.{name}").bench(request.data, quick=request.quick)
+        return 0
+
+    return run
+
+
+_BENCHES: dict[str, _Bench] = {
+    "frontier": _frontier,
+    "tiers": _module("tiers"),
+    "cascade": _module("cascade"),
+    "rerank": _module("rerank"),
+    "spans": _module("spans"),
+    "weights": _module("weights"),
+    "ablation": _module("ablation"),
+    "retrieval": _module("retrieval"),
+    "wording": _module("wording"),
+    "demand": _module("demand"),
+    "answers": _module("answers"),
+    "embedding": _module("embedding"),
+    "frugality": _module("frugality"),
+    "calibrate": _calibrate,
+    "latency": _latency,
+    "ingest": _ingest,
+    "kill": _kill,
+}
+_ALL = tuple(_BENCHES)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,39 +112,16 @@ def main(arguments: list[str] | None = None) -> int:
     if not (data / "squad_v1_dev").is_dir():
         print(f"bench skipped: no data at {data} (set {_DATA_VARIABLE} or --data)")
         return 0
+    request = Request(data, options.quick, tuple(options.corpora), tuple(options.systems))
     status = 0
     try:
         for name in options.only:
             print(f"\n## {name}\n", flush=True)
-            status = max(status, _run(name, data, options))
+            status = max(status, _BENCHES[name](request))
     except RagError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return exc.exit_code
     return status
-
-
-def _run(name: str, data: Path, options: argparse.Namespace) -> int:
-    if name == "frontier":
-        quick = options.quick
-        corpora = options.corpora or (("squad_small",) if quick else frontier.Plan(data).corpora)
-        questions = _QUICK_QUESTIONS if quick else frontier.Plan(data).questions
-        frontier.run(frontier.Plan(data, tuple(corpora), tuple(options.systems), questions))
-    if name == "latency":
-        from eval.bench import latency
-
-        latency.run(latency.Plan(data, 5_000, 100) if options.quick else latency.Plan(data))
-    if name == "ingest":
-        from eval.bench import ingest
-
-        ingest.run(ingest.Plan(data, 40, 4) if options.quick else ingest.Plan(data))
-    if name == "kill":
-        from eval.bench import kill
-
-        kills = "5" if options.quick else "50"
-        return kill.main([str(data / "docs_markup" / "owasp"), "--kills", kills])
-    if name == "calibrate":
-        calibrate.run(data, _QUICK_QUESTIONS if options.quick else frontier.Plan(data).questions)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help=f"data folder (else ${_DATA_VARIABLE})")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, to try it out")
     corpora = frontier.Plan(Path()).corpora
-    parser.add_argument("--corpora", type=_names(corpora), help=f"frontier: {','.join(corpora)}")
+    parser.add_argument(
+        "--corpora", type=_names(corpora), default=(), help=f"frontier: {','.join(corpora)}"
+    )
     families = frontier.FAMILIES
     parser.add_argument(
         "--systems", type=_names(families), default=families, help=f"frontier: {','.join(families)}"

@@ -1,4 +1,4 @@
-"""Fits the confidence of extractive answers: how likely the chosen sentence holds the answer.
+"""Fits the confidence of answers: how likely the sentence, and the phrase cut out, is right.
 
 Logistic regression on the signals of ``rag.answer``, fitted on every second question and reported
 on the others, and on Natural Questions, which the fit never sees. Questions are made unanswerable
@@ -7,163 +7,214 @@ by hiding the article that answers them.
 
 from __future__ import annotations
 
-import math
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench import ours
-from eval.bench.corpora import SEED, articles, sampled, single
-from eval.bench.records import CACHE, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.datasets import Case, load_dataset
+from eval.bench import choices
+from eval.bench.choices import TIERS, Asked, asking
+from eval.bench.corpora import SEED
+from eval.bench.logistic import Matrix, auroc, calibration_error, fit_binary, reliability
+from eval.bench.records import provenance, table, write_record
+from eval.datasets import Case
 from eval.metrics import answer_recall
-from ingest.load.registry import load_document
-from rag.answer import LEXICAL, NEURAL, Calibration, Choice, Signals, choose
-from rag.build import build_analyzer, build_embedder, build_tokenizer
-from rag.pack import Need, Packer
-from rag.protocols import IndexReader
-from rag.results import Question
-from rag.retrieve import Asked, Retrieval, retrieve
-from rag.settings import Settings, load_settings
-from rag.types import Document, Filter
+from rag.answer import CALIBRATIONS, SHORT, Calibration, Choice
 
-_BUDGET = 256
-_THRESHOLD = 0.5
-_RIDGE = 1.0
-_NEWTON_STEPS = 30
-_BINS = 10
+_LONGEST_PHRASE = 9  # words
 _VERDICTS = {"yes", "no"}  # said by evidence, never found in it
-_SAMPLES = Path(__file__).parents[2] / "samples"
+_THRESHOLDS = tuple(t / 10 for t in range(1, 10))
+# How much one question of each set counts in the fit; sets that are not named are never fitted on.
+_WEIGHTS = {"squad": 1.0, "squad, answer hidden": 0.5, "clapnq_dev": 1.5, "samples": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Signals of the chosen sentences (questions, signals) and whether each holds the answer.
+    """Signals (questions, signals) and whether each is right, 1 or 0.
 
-    Sets with a ``weight`` lend every second question to the fit; the others none.
+    ``answerable``: 1 where the answer is in the documents.
     """
 
     name: str
-    signals: NDArray[np.float64]
-    right: NDArray[np.float64]
-    weight: float
+    signals: Matrix
+    right: Matrix
+    answerable: Matrix
 
-    def half(self, which: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the signals and labels of the even (0) or odd (1) questions."""
-        return self.signals[which::2], self.right[which::2]
+    @property
+    def weight(self) -> float:
+        """How much a question counts in the fit."""
+        return _WEIGHTS.get(self.name, 0.0)
 
-    def unseen(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def half(self, which: int) -> Judged:
+        """Return the even (0) or odd (1) questions."""
+        return self._sliced(slice(which, None, 2))
+
+    def first(self, count: int) -> Judged:
+        """Return the first so many questions."""
+        return self._sliced(slice(count))
+
+    def _sliced(self, part: slice) -> Judged:
+        return Judged(self.name, self.signals[part], self.right[part], self.answerable[part])
+
+    def unseen(self) -> Judged:
         """Return what the fit has not seen."""
-        return self.half(1) if self.weight > 0 else (self.signals, self.right)
+        return self.half(1) if self.weight > 0 else self
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A way to ask one index in one tier."""
+class Quality:
+    """How well one calibration holds on the unseen questions of one set."""
 
-    index: IndexReader
-    settings: Settings
-    packer: Packer
-    embedder: CachedEmbedder | None
-
-    def choice(self, case: Case, where: Filter) -> Choice | None:
-        """Return the sentence that would answer, with its signals."""
-        analyzer = self.packer.analyzer
-        asked = Asked.prepare(case.text, analyzer, self.embedder)
-        chosen = self.settings
-        wide = Retrieval(chosen.candidates, chosen.offered_passages, chosen.dense_weight)
-        question = Question(case.text, where, _BUDGET, deadline=math.inf)
-        found = retrieve(asked, question, self.index, wide)
-        context = self.packer.pack(found.passages, Need(found.idf), _BUDGET)
-        return choose(case.text, found, context, analyzer)
-
-
-def run(data: Path, questions: int) -> None:
-    """Fit both tiers, print weights and reliability, leave ``calibration.json``."""
-    embedder = build_embedder(load_settings(tier="neural"))
-    if embedder is None:
-        raise AssertionError("the neural tier has an embedder")
-    cached = CachedEmbedder(embedder, VectorCache(CACHE / "vectors.sqlite"))
-    record: dict[str, Any] = {"seed": SEED, "questions_at_most": questions, "tiers": {}}
-    rows: list[tuple[str, ...]] = []
-    for tier, shipped in (("neural", NEURAL), ("lexical", LEXICAL)):
-        settings = load_settings(tier=tier)
-        with tempfile.TemporaryDirectory(prefix="rag-calibrate-") as scratch:
-            sets = _judged(data, questions, settings, cached if tier == "neural" else None, scratch)
-        fitted = _fit(sets)
-        rows += [_row(tier, judged, shipped) for judged in sets]
-        print(f"{tier}: fitted {_written(fitted)}, shipped {_written(shipped)}\n")
-        record["tiers"][tier] = {"fitted": astuple(fitted), "shipped": astuple(shipped)}
-    cached.flush()
-    header = ("tier", "unseen questions of", "n", "right", "mean confidence", "AUROC")
-    print(table((*header, "ECE", "answered", "right when answered"), rows))
-    write_record("calibration", {**record, "rows": [list(row) for row in rows]})
-
-
-def _judged(
-    data: Path, questions: int, settings: Settings, embedder: CachedEmbedder | None, scratch: str
-) -> list[Judged]:
-    squad, clapnq, nq = (load_dataset(data / n) for n in ("squad_v1_dev", "clapnq_dev", "nq_gold"))
-    documents = {
-        "squad": articles([text for text in squad.texts if text.split == "dev"]),
-        "clapnq": tuple(single(text) for text in clapnq.texts),
-        "nq": tuple(single(text) for text in nq.texts),
-        "samples": tuple(_sample_documents(_SAMPLES / "docs")),
-    }
-    packer = Packer(build_tokenizer(settings), build_analyzer())
-    asking = {}
-    for name, texts in documents.items():
-        chunks = ours.chunked(texts, settings)
-        index = ours.built_index(Path(scratch) / name, chunks, embedder, settings.tenant)
-        asking[name] = Asking(index, settings, packer, embedder)
-    on_squad, every = sampled(squad.cases, questions), tuple(d.id for d in documents["squad"])
-    own = load_dataset(_SAMPLES).cases
-    hidden = [_Ask(case, _all_but(case, every), right=False) for case in on_squad]
-    return [
-        _signals("squad", asking["squad"], [_Ask(case) for case in on_squad], 1.0),
-        _signals("squad, answer hidden", asking["squad"], hidden, 0.5),
-        _signals("clapnq", asking["clapnq"], [_Ask(case) for case in clapnq.cases], 1.5),
-        _signals("samples", asking["samples"], [_Ask(case) for case in own], 3.0),
-        _signals("nq", asking["nq"], [_Ask(case) for case in sampled(nq.cases, questions)], 0.0),
-    ]
-
-
-def _sample_documents(folder: Path) -> Iterator[Document]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        yield load_document(path, path.relative_to(folder).as_posix())
+    of: str
+    questions_of: str
+    n: int
+    right: float
+    mean_confidence: float
+    auroc: float | None
+    ece: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """One question, where to look (everywhere if empty), and the label if it is known before."""
+class Point:
+    """What a threshold does: shares of all unseen questions of a set.
 
-    case: Case
-    documents: tuple[str, ...] = ()
-    right: bool | None = None
+    ``right``: of those answered; ``refused_rightly``: of the unanswerable; ``refused_wrongly``: of
+    the answerable.
+    """
 
-
-def _signals(name: str, asking: Asking, asks: Sequence[_Ask], weight: float) -> Judged:
-    signals, right = [], []
-    for ask in asks:
-        where = Filter(asking.settings.tenant, documents=ask.documents)
-        choice = asking.choice(ask.case, where)
-        if choice is not None:
-            signals.append(astuple(choice.signals))
-            known = ask.right if ask.right is not None else _holds(choice, ask.case)
-            right.append(float(known))
-    return Judged(name, np.array(signals), np.array(right), weight)
+    of: str
+    questions_of: str
+    threshold: float
+    answered: float
+    right: float | None
+    refused_rightly: float | None
+    refused_wrongly: float | None
 
 
-def _all_but(case: Case, documents: Sequence[str]) -> tuple[str, ...]:
-    gold = {gold_id.rpartition("#")[0] for gold_id in case.gold_ids}
-    return tuple(doc_id for doc_id in documents if doc_id not in gold)
+@dataclass(slots=True)
+class _Report:
+    """What is printed and recorded."""
+
+    qualities: list[Quality]
+    points: list[Point]
+    bins: list[list[str]]
+    fitted: dict[str, Any]
+
+    def add(self, of: str, sets: Sequence[Judged], shipped: Calibration | None) -> Calibration:
+        """Fit, judge the fit on what it has not seen, and return it."""
+        fitted = fit(sets)
+        print(f"{of}: fitted {fitted}\n{' ' * len(of)}  shipped {shipped}", flush=True)
+        self.fitted[of] = {"fitted": astuple(fitted), "shipped": shipped and astuple(shipped)}
+        for judged in sets:
+            unseen = judged.unseen()
+            p = 1 / (1 + np.exp(-(fitted.intercept + unseen.signals @ np.array(fitted.weights))))
+            self.qualities.append(_quality(of, unseen, p))
+            self.points += [_point(of, unseen, p, threshold) for threshold in _THRESHOLDS]
+            bins = reliability(p, unseen.right)
+            self.bins.append([of, judged.name, *(_bin(*each) for each in bins)])
+        return fitted
+
+    def print(self) -> None:
+        """Print all tables."""
+        print("\nOn unseen questions, with the fitted weights.\n")
+        print(table(*_rows(self.qualities)), "\n")
+        print("Right / n of each tenth of confidence.\n")
+        header = ("of", "questions of", *(f"{b / 10:.1f}" for b in range(10)))
+        print(table(header, self.bins), "\n")
+        print(table(*_rows(self.points)))
+
+    def body(self) -> dict[str, Any]:
+        """Return what is recorded."""
+        return {
+            "fitted": self.fitted,
+            "qualities": [asdict(quality) for quality in self.qualities],
+            "points": [asdict(point) for point in self.points],
+            "reliability": self.bins,
+        }
+
+
+def run(data: Path, questions: int, *, record: bool = True) -> None:
+    """Fit all tiers and the phrases, print the tables, and leave ``calibration.json`` if asked."""
+    begun, report = provenance(), _Report([], [], [], {})
+    exact: list[Judged] = []
+    for tier in TIERS:
+        asked = dict(_asked(data, questions, tier))
+        sets = [sentences(name, each) for name, each in asked.items()]
+        fitted = report.add(tier, sets, CALIBRATIONS.get(tier))
+        exact += [phrases(name, each, fitted) for name, each in asked.items()]
+    names = dict.fromkeys(judged.name for judged in exact)
+    report.add("short", [_joined([j for j in exact if j.name == name]) for name in names], SHORT)
+    report.print()
+    if record:
+        settings = {"seed": SEED, "questions_at_most": questions}
+        write_record("calibration", {**begun, **settings, **report.body()})
+
+
+def _asked(data: Path, questions: int, tier: str) -> Iterator[tuple[str, list[Asked]]]:
+    with asking(choices.squad(data, questions), tier) as here:
+        yield "squad", here.everywhere()
+        yield "squad, answer hidden", here.hidden()
+    for name in ("clapnq_dev", "nq_gold"):
+        with asking(choices.passages(data, name, questions), tier) as here:
+            yield name, here.everywhere()
+    with asking(choices.samples(), tier) as here:
+        yield "samples", here.everywhere()
+
+
+def sentences(name: str, asked: Sequence[Asked]) -> Judged:
+    """Return the signals of the sentences that would answer."""
+    return _judged(
+        name,
+        [
+            (astuple(each.choice.signals), not each.hidden and _holds(each.choice, each.case), each)
+            for each in asked
+            if each.choice
+        ],
+    )
+
+
+def phrases(name: str, asked: Sequence[Asked], calibration: Calibration) -> Judged:
+    """Return the signals of the phrases cut out of them; right is one that an answer stands in.
+
+    Answers as long as a sentence say nothing about phrases and are left out.
+    """
+    rows = []
+    for each in asked:
+        choice, case = each.choice, each.case
+        absent = each.hidden or not case.answerable
+        if choice is None or choice.short is None or choice.short.form != "phrase":
+            continue
+        if not absent and all(len(answer.split()) > _LONGEST_PHRASE for answer in case.answers):
+            continue
+        share = choice.short_signals.share if choice.short_signals else 0.0
+        signals = (share, calibration.probability(choice.signals))
+        rows.append((signals, not absent and answer_recall(choice.short.text, case.answers), each))
+    return _judged(name, rows)
+
+
+def _judged(name: str, rows: Sequence[tuple[tuple[float, ...], bool, Asked]]) -> Judged:
+    answerable = [not each.hidden and each.case.answerable for _, _, each in rows]
+    return Judged(
+        name,
+        np.array([signals for signals, _, _ in rows], float),
+        np.array([right for _, right, _ in rows], float),
+        np.array(answerable, float),
+    )
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    """Return one set of several tiers; those of odd length lose a question to keep the halves."""
+    parts = [part.first(len(part.right) // 2 * 2) for part in parts]
+    return Judged(
+        parts[0].name,
+        np.concatenate([part.signals for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.answerable for part in parts]),
+    )
 
 
 def _holds(choice: Choice, case: Case) -> bool:
@@ -182,48 +233,57 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def _fit(sets: Sequence[Judged]) -> Calibration:
-    """Return the weights of largest penalised likelihood, by Newton's method."""
-    halves = [(*judged.half(0), judged.weight) for judged in sets if judged.weight > 0]
-    x = np.vstack([np.c_[np.ones(len(y)), s] for s, y, _ in halves])
-    y = np.concatenate([y for _, y, _ in halves])
-    weight = np.concatenate([np.full(len(y), w) for _, y, w in halves])
-    penalty = np.r_[0.0, np.full(x.shape[1] - 1, _RIDGE)]
-    beta = np.zeros(x.shape[1])
-    for _ in range(_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-x @ beta))
-        slope = x.T @ (weight * (y - p)) - penalty * beta
-        bend = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(penalty)
-        beta += np.linalg.solve(bend, slope)
-    return Calibration(float(beta[0]), tuple(float(b) for b in beta[1:]))
+def fit(sets: Sequence[Judged]) -> Calibration:
+    """Return the weights of largest penalised likelihood on the even questions."""
+    halves = [(judged.half(0), judged.weight) for judged in sets if judged.weight > 0]
+    beta = fit_binary(
+        np.vstack([half.signals for half, _ in halves]),
+        np.concatenate([half.right for half, _ in halves]),
+        np.concatenate([np.full(len(half.right), weight) for half, weight in halves]),
+    )
+    intercept, *weights = (round(float(b), 2) for b in beta)
+    return Calibration(intercept, tuple(weights))
 
 
-def _row(tier: str, judged: Judged, calibration: Calibration) -> tuple[str, ...]:
-    signals, right = judged.unseen()
-    p = np.array([calibration.probability(Signals(*row)) for row in signals])
-    answered = p >= _THRESHOLD
-    precision = f"{right[answered].mean():.2f}" if answered.any() else "-"
-    ranked = f"{_auroc(p, right):.3f}" if 0 < right.mean() < 1 else "-"
-    means = (f"{right.mean():.2f}", f"{p.mean():.2f}", ranked, f"{_ece(p, right):.3f}")
-    return (tier, judged.name, str(len(p)), *means, f"{answered.mean():.2f}", precision)
+def _quality(of: str, judged: Judged, p: Matrix) -> Quality:
+    return Quality(
+        of=of,
+        questions_of=judged.name,
+        n=len(p),
+        right=float(judged.right.mean()),
+        mean_confidence=float(p.mean()),
+        auroc=auroc(p, judged.right),
+        ece=calibration_error(p, judged.right),
+    )
 
 
-def _auroc(p: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Return the share of (right, wrong) pairs in the right order; ties count half."""
-    above = p[right == 1][:, None] - p[right == 0][None, :]
-    return float((above > 0).mean() + (above == 0).mean() / 2)
+def _point(of: str, judged: Judged, p: Matrix, threshold: float) -> Point:
+    answered = p >= threshold
+    here, absent = judged.answerable == 1, judged.answerable == 0
+    return Point(
+        of=of,
+        questions_of=judged.name,
+        threshold=threshold,
+        answered=float(answered.mean()),
+        right=_share(judged.right[answered]),
+        refused_rightly=_share(~answered[absent]),
+        refused_wrongly=_share(~answered[here]),
+    )
 
 
-def _ece(p: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Return the expected calibration error over ten equal bins.
-
-    Source: Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning".
-    """
-    bins = np.minimum((p * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(p[bins == b].sum() - right[bins == b].sum()) for b in range(_BINS)]
-    return float(sum(gaps) / len(p))
+def _share(values: Matrix | NDArray[np.bool_]) -> float | None:
+    return float(values.mean()) if len(values) else None
 
 
-def _written(calibration: Calibration) -> str:
-    weights = ", ".join(f"{w:.2f}" for w in calibration.weights)
-    return f"({calibration.intercept:.2f}; {weights})"
+def _bin(n: int, _: float, right: float) -> str:
+    return f"{right:.2f} / {n}" if n else "-"
+
+
+def _rows(values: Sequence[Quality] | Sequence[Point]) -> tuple[list[str], list[list[str]]]:
+    rows = [asdict(value) for value in values]
+    header = [name.replace("_", " ") for name in rows[0]]
+    return header, [[_written(cell) for cell in row.values()] for row in rows]
+
+
+def _written(cell: object) -> str:
+    return "-" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell)

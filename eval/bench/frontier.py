@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.bench import ours
+from eval.bench import limits, ours
 from eval.bench.corpora import SEED, Corpus, corpora
+from eval.bench.limits import Limit
 from eval.bench.plot import Curve, drawn
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.shown import Shown, System
@@ -21,8 +22,12 @@ from eval.bench.wholes import WholeSystem, ranked
 from eval.metrics import Estimate, answer_recall, mean_estimate, paired_difference
 from rag.build import build_analyzer, build_embedder, build_tokenizer
 from rag.settings import Settings, load_settings
+from rag.types import Chunk
 
 BUDGETS = (32, 64, 96, 128, 192, 256, 512)
+# Of the dial, at the largest budget: the curve of stopping early beside that of the budgets.
+FRUGALITIES = (0.5, 0.3, 0.2, 0.15, 0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.02)
+_FIXED = "budget 256"  # what stopping early is held against
 TOKENIZER = "cl100k_base"
 FAMILIES = ("frugal", "llama", "bm25")
 # LlamaIndex's default cut and two smaller ones, each with its numbers of nodes. The last fits the
@@ -90,31 +95,55 @@ def run(plan: Plan) -> None:
         raise AssertionError("the neural tier has an embedder")
     loaders = corpora(plan.data, plan.questions)
     rows: list[Row] = []
+    lost: list[Limit] = []
     about: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         bench = Bench(settings, CachedEmbedder(plain, cache), Path(scratch))
         for name in plan.corpora:
             corpus = loaders[name]()
             about.append(_about(corpus))
-            rows += _measured_all(corpus, plan, bench)
+            points, losses = _measured_all(corpus, plan, bench)
+            rows += points
+            lost += losses
             bench.embedder.flush()
     print(_frontier_table(rows))
     print()
     print(_savings_table(rows))
+    print()
+    print(f"Stopping early, at no less recall than with a fixed {_FIXED}:\n")
+    print(_stopping_table(rows))
+    print()
+    print(limits.limits_table(lost))
     # A part of it is for looking at, not for the record.
     folder = RESULTS if plan == Plan(plan.data) else CACHE
-    write_record("frontier", origin | _record(rows, about, settings, plan), folder)
+    record = _record(rows, about, settings, plan) | {"limits": [asdict(one) for one in lost]}
+    write_record("frontier", origin | record, folder)
     (folder / "frontier.svg").write_text(_plot(rows), encoding="utf-8")
 
 
-def _measured_all(corpus: Corpus, plan: Plan, bench: Bench) -> list[Row]:
+def _measured_all(corpus: Corpus, plan: Plan, bench: Bench) -> tuple[list[Row], list[Limit]]:
+    chunks = ours.chunked(corpus.documents, bench.settings["neural"])
     rows: list[Row] = []
-    for system in _systems(corpus, plan, bench):
-        rows.append(_measured(corpus, system))
-        last = rows[-1]
-        line = f"{last.corpus}: {last.system} {last.setting}: {last.recall:.3f} at"
-        print(f"{line} {last.tokens.mean:.0f} tokens, {last.seconds:.1f} s", file=sys.stderr)
-    return rows
+    lost: list[Limit] = []
+    if "frugal" in plan.families:
+        rows, lost = _frugal(corpus, chunks, bench)
+    rows += [_measured(corpus, system) for system in _others(corpus, chunks, plan, bench)]
+    return rows, lost
+
+
+def _frugal(corpus: Corpus, chunks: Sequence[Chunk], bench: Bench) -> tuple[list[Row], list[Limit]]:
+    """Return the points of both tiers, and where they lose the rest."""
+    rows: list[Row] = []
+    lost: list[Limit] = []
+    for tier, settings in bench.settings.items():
+        embedder = bench.embedder if tier == "neural" else None
+        path = bench.scratch / f"{corpus.name}-{tier}"
+        with ours.built_index(path, chunks, embedder, settings.tenant) as index:
+            systems = ours.systems(index, settings, embedder, BUDGETS)
+            systems += ours.stopping(systems[-1:], FRUGALITIES)
+            rows += [_measured(corpus, system) for system in systems]
+            lost += limits.measured(corpus, index, settings, embedder)
+    return rows, lost
 
 
 def _measured(corpus: Corpus, system: System) -> Row:
@@ -132,6 +161,8 @@ def _measured(corpus: Corpus, system: System) -> Row:
         seconds=seconds,
     )
     _keep_questions(corpus, row, shown)
+    line = f"{row.corpus}: {row.system} {row.setting}: {row.recall:.3f} at"
+    print(f"{line} {row.tokens.mean:.0f} tokens, {row.seconds:.1f} s", file=sys.stderr)
     return row
 
 
@@ -145,15 +176,8 @@ def _keep_questions(corpus: Corpus, row: Row, shown: Sequence[Shown]) -> None:
             file.write(json.dumps({**line, "tokens": context.tokens, "text": context.text}) + "\n")
 
 
-def _systems(corpus: Corpus, plan: Plan, bench: Bench) -> Iterator[System]:
-    """Yield the systems one after the other; each index lives only while it is measured."""
-    chunks = ours.chunked(corpus.documents, bench.settings["neural"])
-    if "frugal" in plan.families:
-        for tier in ("lexical", "neural"):
-            embedder = bench.embedder if tier == "neural" else None
-            path = bench.scratch / f"{corpus.name}-{tier}"
-            with ours.built_index(path, chunks, embedder, bench.settings[tier].tenant) as index:
-                yield from ours.systems(index, bench.settings[tier], embedder, BUDGETS)
+def _others(corpus: Corpus, chunks: Sequence[Chunk], plan: Plan, bench: Bench) -> Iterator[System]:
+    """Yield the other systems one after the other; each index lives only while it is measured."""
     if "bm25" in plan.families:
         tools = ranked(chunks, build_analyzer(), build_tokenizer(bench.settings["neural"]))
         yield from (WholeSystem(tools, budget) for budget in BUDGETS if budget >= 256)
@@ -208,12 +232,12 @@ def _savings_table(rows: Sequence[Row]) -> str:
 
 def _saving(theirs: Row, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     for tier in ("lexical", "neural"):
-        same = [r for r in rows if r.corpus == theirs.corpus and r.system == f"frugal-rag {tier}"]
+        names = f"frugal-rag {tier}", f"frugal-rag {tier}{ours.STOPPING}"
+        same = [r for r in rows if r.corpus == theirs.corpus and r.system in names]
         if not same:
             continue
-        enough = [row for row in same if row.recall >= theirs.recall]
-        best = max(same, key=lambda r: r.recall)
-        row = min(enough, key=lambda r: r.tokens.mean) if enough else best
+        enough = _cheapest(same, theirs.recall)
+        row = enough or max(same, key=lambda r: r.recall)
         paired = paired_difference(row.hits, theirs.hits, SEED)
         yield (
             theirs.corpus,
@@ -224,6 +248,39 @@ def _saving(theirs: Row, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             f"{paired.mean:+.3f} ({paired.low:+.3f} to {paired.high:+.3f})",
             f"1 : {theirs.tokens.mean / row.tokens.mean:.1f}" if enough else "not reached",
         )
+
+
+def _cheapest(rows: Sequence[Row], recall: float) -> Row | None:
+    """Return the row with the fewest tokens that has this recall; None if none has."""
+    enough = [row for row in rows if row.recall >= recall]
+    return min(enough, key=lambda row: row.tokens.mean) if enough else None
+
+
+def _stopping_table(rows: Sequence[Row]) -> str:
+    """Return, for each fixed budget of 256, the dial with the fewest tokens and no less recall."""
+    header = ("corpus", "system", "fixed: recall / tokens", "frugality", "recall / tokens")
+    more = ("difference of recall", "fewer tokens")
+    return table(
+        (*header, *more),
+        [_stopped(row, rows) for row in rows if row.setting == _FIXED and _is_ours(row)],
+    )
+
+
+def _stopped(fixed: Row, rows: Sequence[Row]) -> tuple[str, ...]:
+    name = f"{fixed.system}{ours.STOPPING}"
+    same = [row for row in rows if (row.corpus, row.system) == (fixed.corpus, name)]
+    row = _cheapest(same, fixed.recall)
+    start = (fixed.corpus, fixed.system, f"{fixed.recall:.3f} / {fixed.tokens.mean:.0f}")
+    if row is None:
+        return (*start, "none", "not reached", "", "")
+    paired = paired_difference(row.hits, fixed.hits, SEED)
+    return (
+        *start,
+        row.setting.rpartition(" ")[2],
+        f"{row.recall:.3f} / {row.tokens.mean:.0f}",
+        f"{paired.mean:+.3f} ({paired.low:+.3f} to {paired.high:+.3f})",
+        f"{1 - row.tokens.mean / fixed.tokens.mean:.0%}",
+    )
 
 
 def _is_ours(row: Row) -> bool:

@@ -208,7 +208,9 @@ def _timed(
     rows = []
     for text in questions:
         deadline = time.monotonic() + 60
-        question = Question(text, Filter(settings.tenant), settings.budget_tokens, deadline)
+        where = Filter(settings.tenant)
+        budget, frugality = settings.budget_tokens, settings.frugality
+        question = Question(text, where, budget, deadline, frugality)
         wall, cpu = time.perf_counter(), time.process_time()
         pipeline.retrieve(question)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.bench.shown import Shown
@@ -16,33 +16,37 @@ from rag.adapters.edge_layout import IndexConfig
 from rag.bm25 import document_vector
 from rag.build import build_analyzer, build_pipeline, build_splitter, build_tokenizer
 from rag.pipeline import Pipeline
-from rag.protocols import Embedder
+from rag.protocols import Embedder, IndexReader
 from rag.results import Question
 from rag.settings import Settings
 from rag.terms import indexed_text
 from rag.types import Chunk, Document, Filter, Point
 
+STOPPING = ", stopping early"
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class FrugalSystem:
-    """frugal-rag at one budget [tokens]."""
+    """frugal-rag at one budget [tokens] and one value of the dial; 0 fills the budget."""
 
     name: str
     pipeline: Pipeline
     tenant: str
     budget_tokens: int
+    frugality: float = 0.0
 
     @property
     def setting(self) -> str:
-        """The budget."""
-        return f"budget {self.budget_tokens}"
+        """The budget, and the dial where it is not 0."""
+        dial = f", frugality {self.frugality:g}" if self.frugality else ""
+        return f"budget {self.budget_tokens}{dial}"
 
     def show(self, case: Case) -> Shown:
         """Return the context exactly as a generator would read it."""
         where = Filter(self.tenant)
-        question = Question(case.text, where, self.budget_tokens, time.monotonic() + 60)
+        deadline = time.monotonic() + 60
+        question = Question(case.text, where, self.budget_tokens, deadline, self.frugality)
         context = self.pipeline.retrieve(question).context
         documents = frozenset(
             doc_id
@@ -90,12 +94,22 @@ def built_index(
 
 
 def systems(
-    index: EdgeIndex, settings: Settings, embedder: Embedder | None, budgets: Sequence[int]
+    index: IndexReader, settings: Settings, embedder: Embedder | None, budgets: Sequence[int]
 ) -> list[FrugalSystem]:
     """Return frugal-rag over an index at each budget."""
     pipeline = build_pipeline(settings, index, lambda: None, embedder)
     name = f"frugal-rag {settings.tier}"
     return [FrugalSystem(name, pipeline, settings.tenant, budget) for budget in budgets]
+
+
+def stopping(systems: Iterable[FrugalSystem], frugalities: Iterable[float]) -> list[FrugalSystem]:
+    """Return each system at each value of the dial, named as stopping early."""
+    values = tuple(frugalities)
+    return [
+        replace(system, name=f"{system.name}{STOPPING}", frugality=value)
+        for system in systems
+        for value in values
+    ]
 
 
 def _dimension(embedder: Embedder | None, chunks: Sequence[Chunk]) -> int | None:

@@ -6,14 +6,15 @@ seconds, so writers work on a copy in their own process. Open a shard after fork
 the engine's threads do not survive a fork.
 
 Up to ``flat_limit`` chunks the dense leg is a flat scan over 4-bit codes whose best candidates
-are scored again with the full vectors; above, it is an HNSW graph over the same codes. ``commit``
-changes the layout where the count asks for it.
+are scored again with the vectors in float16; above, it is an HNSW graph over the same codes.
+``commit`` changes the layout where the count asks for it.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -82,7 +83,7 @@ class EdgeIndex:
         return self._layout.graph
 
     def close(self) -> None:
-        """Release the directory; a closed index answers with ``IndexStateError``."""
+        """Keep all writes and release the directory; from then on ``IndexStateError``."""
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -104,7 +105,7 @@ class EdgeIndex:
         if query.limit < 1:
             raise ValueRangeError("search limit", query.limit, "use 1 or more")
         check_dense(query.dense, self._layout.config.dimension)
-        terms = query.sparse.indices if query.sparse else ()
+        terms = query.sparse.indices if query.sparse and query.weigh_terms else ()
         cache = self._idf
         known = {term: cache[term] for term in terms if term in cache}
         unknown = [term for term in terms if term not in known]
@@ -112,7 +113,7 @@ class EdgeIndex:
         known |= learned
         self._remember(learned)
         idf = {term: value for term, value in known.items() if value is not None}
-        return SearchHits(hits.dense, hits.sparse, idf)
+        return replace(hits, idf=idf)
 
     def fetch(self, tenant: str, chunk_ids: Sequence[str]) -> tuple[StoredChunk, ...]:
         """Return the chunks of one tenant in the order asked for; unknown ids are left out.
@@ -136,7 +137,7 @@ class EdgeIndex:
     def upsert(self, points: Sequence[Point]) -> None:
         """Store points by ``chunk.id``, replacing what had the same id.
 
-        A killed process loses nothing of a returned call; a power cut may, until ``commit``.
+        A killed process or a power cut loses it, until ``commit`` or ``close``.
 
         Raises:
             ValueRangeError: A point does not fit the index; then none is stored.

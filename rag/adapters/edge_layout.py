@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rag.errors import IndexStateError, ValueRangeError
 
-_FORMAT = 1
+_FORMAT = 2  # 1: with a write-ahead log, float32 vectors, base64 sentence vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,25 @@ class Layout:
         return replace(self, graph=self.config.dimension is not None and count > limit)
 
 
+def hold(directory: Path) -> int:
+    """Return a descriptor that keeps all others from holding this directory until it is closed.
+
+    Raises:
+        IndexStateError: Somebody holds it, or there is no such directory.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise IndexStateError("index cannot be opened", exc, "rebuild the index") from exc
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        remedy = "close the other process that has it open"
+        raise IndexStateError("index is in use", directory, remedy) from exc
+    return descriptor
+
+
 def write_layout(path: Path, layout: Layout) -> None:
     """Write ``index.json``, replacing it in one step."""
     state = {"format": _FORMAT, "graph": layout.graph, **asdict(layout.config)}
@@ -66,4 +87,5 @@ def read_layout(path: Path) -> Layout:
         raise IndexStateError("no index", path, "run rag-ingest first") from exc
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise IndexStateError("index.json cannot be read", path, "rebuild the index") from exc
-    raise IndexStateError("index of another format", path, "rebuild it with this version")
+    remedy = "remove the collection's CURRENT file and run rag-ingest sync again"
+    raise IndexStateError("index of another version's format", path, remedy)

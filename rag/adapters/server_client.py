@@ -13,7 +13,7 @@ from rag.adapters import server_requests as requests
 from rag.adapters.server_calls import Deadline, Failure, Retries
 from rag.adapters.server_config import ServerConfig
 from rag.errors import BackendError, BackendRejectedError, BackendTimeoutError
-from rag.payload import from_payload
+from rag.payload import from_payload, has_vectors
 from rag.types import Filter, Hit, Point, SearchHits, SearchQuery, StoredChunk
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ServerClient:
         from qdrant_client import models
 
         legs = requests.legs(query, self._config)
-        terms = query.sparse.indices if query.sparse else ()
+        terms = query.sparse.indices if query.sparse and query.weigh_terms else ()
         key = self._config.sharding.key_of(query.where.tenant)
         bodies = [*legs.values(), *(requests.idf_probe(term, key) for term in terms)]
         if not bodies:
@@ -120,6 +120,7 @@ class ServerClient:
             dense=rankings.get("dense", ()),
             sparse=rankings.get("bm25", ()),
             idf={term: value for term, value in idf.items() if value is not None},
+            unembedded=_unembedded(found[1]) if len(legs) > 1 else frozenset(),
         )
 
     def fetch(self, tenant: str, ids: Sequence[UUID]) -> dict[UUID, StoredChunk]:
@@ -300,6 +301,11 @@ def _idf_of(term: int, found: models.QueryResponse) -> float | None:
     if not isinstance(sparse, models.SparseVector) or term not in sparse.indices:
         return None
     return best.score / sparse.values[sparse.indices.index(term)]
+
+
+def _unembedded(sparse: models.QueryResponse) -> frozenset[str]:
+    payloads = [point.payload or {} for point in sparse.points]
+    return frozenset(payload["id"] for payload in payloads if not has_vectors(payload))
 
 
 def _ranking(found: models.QueryResponse) -> tuple[Hit, ...]:

@@ -91,6 +91,8 @@ def legs(query: SearchQuery, config: ServerConfig) -> dict[str, Json]:
         requests["dense"] = {"query": vector, "using": "dense", "params": params, **common}
     if query.sparse is not None and query.sparse.indices:
         requests["bm25"] = {"query": _sparse(query.sparse), "using": "bm25", **common}
+        if query.dense is not None:
+            requests["bm25"]["with_payload"] = ["id", "dim"]  # "dim" tells that it has a vector
     return requests
 
 

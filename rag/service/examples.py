@@ -46,6 +46,7 @@ _CONTEXT: Final[Mapping[str, object]] = {"text": f"[1] {_TITLE}\n{_QUOTE}", "tok
 QUESTION: Final[Mapping[str, Any]] = {
     "question": "How long is the warranty of the pump?",
     "budget_tokens": 256,
+    "frugality": 0.02,
     "filter": {"tags": ["manuals"], "since": "2024-01-01"},
 }
 ANSWER: Final[Mapping[str, object]] = {
@@ -54,6 +55,10 @@ ANSWER: Final[Mapping[str, object]] = {
     "abstained": False,
     "reason": None,
     "confidence": 0.87,
+    "short": "24 months",
+    "short_form": "phrase",
+    "short_spans": [{"start": 1864, "end": 1873}],
+    "short_confidence": 0.71,
     "groundedness": 1.0,
     "citations": [_CITATION],
     "nearest": [],

@@ -17,7 +17,7 @@ from pydantic import (
 
 from rag import dates
 from rag.errors import ValueRangeError
-from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved
+from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved, Short
 from rag.service.examples import QUESTION
 from rag.settings import Settings
 from rag.types import Filter
@@ -84,6 +84,13 @@ class RetrieveBody(_Request):
     budget_tokens: int | None = Field(
         default=None, ge=16, le=32768, description="context budget [tokens]; default: the service's"
     )
+    frugality: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.5,
+        description="answer recall that may be lost for fewer tokens, as a share; 0 fills the "
+        "budget; default: the service's",
+    )
     filter: FilterBody = Field(default=FilterBody(), description="which documents may be looked at")
     tenant: str | None = Field(
         default=None,
@@ -106,6 +113,13 @@ class IntervalBody(_Response):
 
     low: float = Field(description="lower bound")
     high: float = Field(description="upper bound")
+
+
+class SpanBody(_Response):
+    """A place in a document's text."""
+
+    start: int = Field(description="first character, from 0")
+    end: int = Field(description="character after the last")
 
 
 class CitationBody(_Response):
@@ -186,6 +200,19 @@ class AnswerBody(_Response):
     abstained: bool = Field(description="whether the documents do not answer it well enough")
     reason: str | None = Field(description="why it abstained; null when answered")
     confidence: float = Field(description="probability that the cited sentence answers it, 0 to 1")
+    short: str | None = Field(
+        description="the exact answer: a phrase of the cited sentence, yes or no, or a list's "
+        "items; null where none is likely enough"
+    )
+    short_form: Literal["phrase", "verdict", "list"] | None = Field(
+        description="what kind of exact answer it is; null without one"
+    )
+    short_spans: tuple[SpanBody, ...] = Field(
+        description="where it stands in the document's text; of a verdict, what it rests on"
+    )
+    short_confidence: float | None = Field(
+        description="probability that it is right, 0 to 1; null without one"
+    )
     groundedness: float | None = Field(
         description="share of the answer that its citations support, 0 to 1; null when abstained"
     )
@@ -240,7 +267,7 @@ def to_question(body: RetrieveBody, settings: Settings, deadline: float) -> Ques
 
     Args:
         body: The checked body.
-        settings: Where the tenant and the budget come from if the body names none.
+        settings: Where the tenant, the budget and the frugality come from if the body names none.
         deadline: When it is given up, on the monotonic clock [s].
     """
     where = Filter(
@@ -250,7 +277,9 @@ def to_question(body: RetrieveBody, settings: Settings, deadline: float) -> Ques
         since=body.filter.since,
         until=body.filter.until,
     )
-    return Question(body.question, where, body.budget_tokens or settings.budget_tokens, deadline)
+    budget = body.budget_tokens or settings.budget_tokens
+    frugality = settings.frugality if body.frugality is None else body.frugality
+    return Question(body.question, where, budget, deadline, frugality)
 
 
 def query_response(body: QueryBody, answer: Answer) -> QueryResponse:
@@ -260,12 +289,24 @@ def query_response(body: QueryBody, answer: Answer) -> QueryResponse:
         abstained=answer.abstained,
         reason=answer.reason,
         confidence=answer.confidence,
+        **_short(answer.short),
         groundedness=answer.groundedness,
         citations=_citations(answer.citations),
         nearest=_citations(answer.nearest),
         context=ContextBody.model_validate(answer.context) if body.include_context else None,
         **_receipt(body, answer.receipt),
     )
+
+
+def _short(short: Short | None) -> dict[str, Any]:
+    if short is None:
+        return {"short": None, "short_form": None, "short_spans": (), "short_confidence": None}
+    return {
+        "short": short.text,
+        "short_form": short.form,
+        "short_spans": tuple(SpanBody.model_validate(span) for span in short.spans),
+        "short_confidence": short.confidence,
+    }
 
 
 def retrieve_response(body: RetrieveBody, found: Retrieved) -> RetrieveResponse:

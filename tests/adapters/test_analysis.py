@@ -1,3 +1,4 @@
+import re
 import unicodedata
 
 import pytest
@@ -27,7 +28,11 @@ def same(first: str, second: str) -> bool:
         ("ﬁle", "file"),
         ("İstanbul", "istanbul"),
         ("Acme™", "acmetm"),
-        ("snake_case", "snake case"),
+        ("snake_case", "snake-case"),
+        ("10,000 or 1,234,567", "10000 or 1234567"),
+        ("v2.4", "2.4"),
+        ("app-v2.4", "App_2.4"),
+        ("--verbose, `_private`.", "verbose private"),
         ("logs, kept!", "the logs; (kept)"),
     ],
 )
@@ -43,6 +48,9 @@ def test_forms_of_a_word_are_one_term(first: str, second: str) -> None:
         ("rfc822s", "rfc822"),  # what holds a digit is never stemmed
         ("area51s", "area51"),
         ("30", "300"),
+        ("10-2", "102"),
+        ("1.10", "1-10"),
+        ("io.open", "ioopen"),
     ],
 )
 def test_identifiers_and_numbers_are_kept_apart(first: str, second: str) -> None:
@@ -53,6 +61,35 @@ def test_stop_words_and_question_words_are_no_terms() -> None:
     assert ANALYZER.terms("What is it that the and of, when how why do they?") == []
     assert ANALYZER.terms("") == []
     assert len(ANALYZER.terms("How long are the logs kept?")) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "parts", "compound"),
+    [
+        ("kube-apiserver", "kube apiserver", "kubeapiserver"),
+        ("max_wal_size", "max wal size", "maxwalsize"),
+        ("E-mail", "e mail", "email"),
+        ("COVID-19", "covid 19", "covid19"),
+        ("state-of-the-art", "state art", "stateoftheart"),
+        ("Crème-brûlée", "creme brulee", "cremebrulee"),
+    ],
+)
+def test_a_compound_is_a_term_after_its_parts(written: str, parts: str, compound: str) -> None:
+    assert ANALYZER.terms(written) == ANALYZER.terms(f"{parts} {compound}")
+
+
+@pytest.mark.parametrize("written", ["2.4.1", "requirements.txt", "2024-01-31", "v1.2.0-rc.1"])
+def test_what_no_plain_word_equals_is_one_term_more(written: str) -> None:
+    parts = ANALYZER.terms(re.sub("[-.]", " ", written.removeprefix("v")))
+    *first, compound = ANALYZER.terms(written)
+    assert first == parts
+    assert compound not in parts
+
+
+def test_lists_of_numbers_are_no_thousands() -> None:
+    assert ANALYZER.terms("1,2,300") == ANALYZER.terms("1 2 300")
+    assert ANALYZER.terms("in 1990,1991") == ANALYZER.terms("in 1990 1991")
+    assert ANALYZER.terms("1,000, 10,000.") == ANALYZER.terms("1000 10000")
 
 
 def test_order_and_repeats_are_kept() -> None:
@@ -90,4 +127,17 @@ def test_composed_and_decomposed_text_is_the_same(text: str) -> None:
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_quick_way_for_ascii_finds_the_same_words(text: str) -> None:
-    assert analysis._words(text) == analysis._WORD.findall(text.lower())
+    assert analysis._written(text) == analysis._WRITTEN.findall(text.lower())
+
+
+@given(st.text(alphabet="av1é-_.,' \u0301", max_size=30))
+def test_words_do_not_depend_on_what_stands_around_them(text: str) -> None:
+    assert ANALYZER.terms(f"({text}) ½") == [*ANALYZER.terms(text), *ANALYZER.terms("½")]
+
+
+def test_what_is_known_is_bounded() -> None:
+    analyzer = EnglishAnalyzer()
+    analyzer.terms("x" * 1000)
+    assert not analyzer._known
+    analyzer.terms("word. word, word")
+    assert sorted(analyzer._known) == ["word", "word,", "word."]

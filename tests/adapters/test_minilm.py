@@ -127,7 +127,7 @@ def test_windows_are_cut_at_sentences_and_cover_the_text(
     assert {w.start for w in windows} <= {s.start for s in chunk.sentences}
     for window in windows:
         text = embedded_prefix(chunk) + chunk.text[window.start : window.end]
-        assert len(embedder._model.tokenize([text])[0].ids) <= 256
+        assert len(embedder._tokenizer.encode(text).ids) <= 256
 
 
 @pytest.mark.parametrize("sentence", ["x" * 3000, "!" * 700, "a b " * 400, "中文" * 300])

@@ -177,10 +177,10 @@ def test_both_legs_and_the_idf_travel_in_one_request(qdrant: Any, connect: Conne
     assert dense["params"] == {"hnsw_ef": 512, "quantization": rescored}
     assert sparse["query"] == {"nearest": {"indices": [1, 7], "values": [1.0, 2.0]}}
     tenant_only = {"must": [{"key": "tenant", "match": {"value": "a"}}]}
-    for leg in (dense, sparse):
+    for leg, read in ((dense, ["id"]), (sparse, ["id", "dim"])):
         assert leg["filter"] == tenant_only
         assert leg["limit"] == 5
-        assert leg["with_payload"] == ["id"]
+        assert leg["with_payload"] == read
     assert [probe["query"]["nearest"]["indices"] for probe in (first, second)] == [[1], [7]]
     assert "filter" not in first
     assert qdrant.requests[0].headers["api-key"] == "secret"

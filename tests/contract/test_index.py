@@ -227,7 +227,7 @@ def test_sentence_vectors_come_back_nearly_exact(make: Make) -> None:
     (found,) = index.fetch("a", [stored.chunk.id])
     assert found.sentence_vectors is not None
     assert found.sentence_vectors.dtype == np.float32
-    assert found.sentence_vectors[0] @ rows[0] > 1 - 1e-4
+    assert found.sentence_vectors[0] @ rows[0] > 1 - 1e-3
     assert np.linalg.norm(found.sentence_vectors[0]) == pytest.approx(1, abs=1e-6)
     assert not found.sentence_vectors[1].any()
 
@@ -370,7 +370,7 @@ def test_dense_scores_are_cosines_best_first(index: Index) -> None:
     cosines = {p.chunk.id: float(vectors_of(p).passage @ asked) for p in points}
     best = sorted(cosines, key=lambda key: -cosines[key])[:7]
     assert ids(hits.dense) == best
-    assert [hit.score for hit in hits.dense] == pytest.approx([cosines[k] for k in best], abs=1e-5)
+    assert [hit.score for hit in hits.dense] == pytest.approx([cosines[k] for k in best], abs=5e-4)
     assert hits.sparse == ()
     assert hits.idf == {}
 
@@ -457,13 +457,38 @@ def test_the_lexical_tier_holds_no_vectors(make: Make) -> None:
         index.upsert([point(4)])
 
 
+def test_a_chunk_can_wait_for_its_vectors(index: Index) -> None:
+    asked = unit(np.random.default_rng(1), DIMENSION)
+    index.upsert([point(n, [7], dimension=DIMENSION if n < 3 else LEXICAL) for n in range(6)])
+    index.commit()
+    hits = index.search(ask(terms=[7], dense=asked))
+    assert set(ids(hits.dense)) == numbered(0, 1, 2)
+    assert set(ids(hits.sparse)) == numbered(0, 1, 2, 3, 4, 5)
+    assert hits.unembedded == numbered(3, 4, 5)
+    assert index.search(ask(terms=[7])).unembedded == frozenset()
+    found = index.fetch("a", [chunk_id(2), chunk_id(3)])
+    assert [stored.sentence_vectors is None for stored in found] == [False, True]
+    index.upsert([point(4, [7])])
+    index.upsert([point(0, [7], dimension=LEXICAL)])
+    index.commit()
+    hits = index.search(ask(terms=[7], dense=asked))
+    assert set(ids(hits.dense)) == numbered(1, 2, 4)
+    assert hits.unembedded == numbered(0, 3, 5)
+
+
+def test_an_index_may_have_no_vector_at_all_yet(index: Index) -> None:
+    index.upsert([point(n, [n], dimension=LEXICAL, id=f"name {n}") for n in range(3)])
+    index.commit()
+    asked = unit(np.random.default_rng(1), DIMENSION)
+    hits = index.search(ask(terms=[1], dense=asked))
+    assert (hits.dense, ids(hits.sparse), hits.unembedded) == ((), ["name 1"], {"name 1"})
+
+
 def test_vectors_that_do_not_fit_are_refused(index: Index) -> None:
     with pytest.raises(ValueRangeError, match="shape"):
         index.search(ask(dense=np.ones(DIMENSION + 1, np.float32)))
     with pytest.raises(ValueRangeError, match="shapes"):
         index.upsert([point(1, dimension=DIMENSION * 2)])
-    with pytest.raises(ValueRangeError, match="Embed it"):
-        index.upsert([point(1, dimension=LEXICAL)])
     with pytest.raises(ValueRangeError, match="limit"):
         index.search(ask(terms=[1], limit=0))
     assert index.count(Filter("a")) == 0
@@ -482,7 +507,7 @@ def test_many_points_are_counted_and_found(make: Make, request: pytest.FixtureRe
     target = points[passages // 2]
     hits = index.search(ask(dense=vectors_of(target).passage, terms=[3, 9, 27], limit=50))
     assert hits.dense[0].chunk_id == target.chunk.id
-    assert hits.dense[0].score == pytest.approx(1, abs=1e-4)
+    assert hits.dense[0].score == pytest.approx(1, abs=5e-4)
     assert len(hits.dense) == len(hits.sparse) == 50
     held = Counter(term for each in terms for term in set(each))
     assert hits.idf == {
@@ -506,6 +531,14 @@ WRITES = st.lists(
     ),
     max_size=8,
 )
+
+
+def test_terms_need_not_be_weighed(index: Index) -> None:
+    index.upsert([point(1, [3, 5]), point(2, [5])])
+    weighed = index.search(ask(terms=[3, 5, 9]))
+    plain = index.search(replace(ask(terms=[3, 5, 9]), weigh_terms=False))
+    assert weighed.idf.keys() == {3, 5}
+    assert plain == replace(weighed, idf={})
 
 
 @pytest.fixture(scope="module")
@@ -551,7 +584,7 @@ def assert_equal_answers(memory: MemoryIndex, edge: EdgeIndex, tenant: str) -> N
     )
     found, expected = edge.search(query), memory.search(query)
     dense = {hit.chunk_id: hit.score for hit in expected.dense}
-    assert {h.chunk_id: h.score for h in found.dense} == pytest.approx(dense, abs=1e-5)
+    assert {h.chunk_id: h.score for h in found.dense} == pytest.approx(dense, abs=5e-4)
     assert set(found.idf) == set(expected.idf)
     assert set(ids(found.sparse)) == set(ids(expected.sparse))
     for hit in found.sparse:

@@ -60,6 +60,19 @@ def test_frugal_system_shows_what_holds_the_answer(tmp_path: Path, tier: str) ->
     assert shown.tokens == build_tokenizer(settings).count(shown.text) <= 40
 
 
+def test_stopping_early_is_named_and_shows_less(tmp_path: Path) -> None:
+    settings = load_settings(tier="lexical")
+    chunks = ours.chunked(corpora.articles(TEXTS), settings)
+    with ours.built_index(tmp_path / "index", chunks, None, settings.tenant) as index:
+        (full,) = ours.systems(index, settings, None, [200])
+        first, last = ours.stopping([full], (0.01, 0.5))
+        everything, little = full.show(CASE), last.show(CASE)
+    assert (full.setting, first.setting) == ("budget 200", "budget 200, frugality 0.01")
+    assert (full.name, last.name) == ("frugal-rag lexical", "frugal-rag lexical, stopping early")
+    assert "1628" in little.text
+    assert little.tokens < everything.tokens
+
+
 def test_whole_passages_never_pass_the_budget() -> None:
     settings = load_settings()
     chunks = ours.chunked(map(corpora.single, TEXTS), settings)
@@ -96,6 +109,22 @@ def test_savings_own_up_to_a_recall_that_is_not_reached() -> None:
     ]
     (line,) = frontier._savings_table(rows).splitlines()[2:]
     assert "| neural, budget 100 | 0.500 / 100 | -0.500" in line
+    assert "not reached" in line
+
+
+def test_stopping_early_takes_the_fewest_tokens_that_are_as_good_as_256() -> None:
+    early = "frugal-rag neural, stopping early"
+    rows = [
+        row("frugal-rag neural", "budget 256", 250, (True, True, False)),
+        row("frugal-rag neural", "budget 512", 500, (True, True, True)),
+        row(early, "budget 512, frugality 0.2", 20, (True, False, False)),
+        row(early, "budget 512, frugality 0.1", 50, (False, True, True)),
+        row(early, "budget 512, frugality 0.05", 90, (True, True, True)),
+    ]
+    (line,) = frontier._stopping_table(rows).splitlines()[2:]
+    assert "| frugal-rag neural | 0.667 / 250 | 0.1 | 0.667 / 50 | +0.000" in line
+    assert line.endswith("| 80% |")
+    (line,) = frontier._stopping_table(rows[:3]).splitlines()[2:]
     assert "not reached" in line
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ingest import publish
+from ingest import generate, publish
 from ingest.deadletter import read_letters
 from rag.errors import IndexStateError, UsageError
 from rag.generation import ReaderSlot, read_current
+from rag.terms import TERMS_VERSION
 from rag.types import Filter
 
 ALPHA = "# Alpha\n\nThe alpha gauge reads seven bar at the inlet valve.\n"
@@ -276,6 +277,20 @@ def test_change_of_tier_rebuilds_from_the_cache(workshop: Any) -> None:
     back = workshop.sync()
     assert (back.chunks.embedded, back.chunks.cached, workshop.parsed) == (0, 1, [])
     assert read_current(workshop.collection).shape.dimension == 16
+
+
+def test_another_version_of_the_terms_writes_all_anew_from_the_cache(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.write("a.md", ALPHA)
+    monkeypatch.setattr(generate, "TERMS_VERSION", 1)
+    workshop.sync()
+    monkeypatch.undo()
+    report = workshop.sync()
+    assert (report.published, report.chunks.embedded, workshop.parsed) == (True, 0, [])
+    assert any("index terms changed" in note for note in report.notes)
+    assert read_current(workshop.collection).shape.terms == TERMS_VERSION
+    assert not workshop.sync().published
 
 
 def test_mean_length_moves_only_when_it_matters(workshop: Any) -> None:

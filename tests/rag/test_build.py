@@ -21,6 +21,7 @@ from rag.errors import AssetError, IndexStateError, QuestionTooLongError
 from rag.generation import Generation, IndexShape
 from rag.results import Question
 from rag.settings import load_settings
+from rag.terms import TERMS_VERSION
 from rag.types import Filter
 
 MINILM = Path(rag.__file__).parent / "assets" / "all-minilm-l6-v2" / "tokenizer.json"
@@ -30,9 +31,9 @@ def question(text: str = "How long are logs kept?") -> Question:
     return Question(text, Filter("default"), 64, time.monotonic() + 60)
 
 
-def generation(index: str, embedder: str | None) -> Generation:
+def generation(index: str, embedder: str | None, terms: int = TERMS_VERSION) -> Generation:
     tier, dimension = ("neural", DIMENSION) if embedder else ("lexical", None)
-    shape = IndexShape(index, tier, embedder, dimension, "cl100k_base", 192, 9.0)
+    shape = IndexShape(index, tier, embedder, dimension, "cl100k_base", 192, 9.0, terms)
     return Generation(Path("generations/000001"), 1, None, "", shape, 1, 1, 1, "")
 
 
@@ -94,6 +95,9 @@ def test_an_index_of_another_kind_is_refused() -> None:
     for embedder in (None, "another model"):
         with pytest.raises(IndexStateError, match=r"embedder: .*Set tier to lexical"):
             _check_shape(generation("edge", embedder), neural)
+    for settings in (neural, lexical):
+        with pytest.raises(IndexStateError, match=r"terms of another version: 1\. Sync again"):
+            _check_shape(generation("edge", FINGERPRINT, terms=1), settings)
 
 
 def test_the_server_is_reached_as_the_settings_say() -> None:

@@ -54,6 +54,30 @@ def test_a_point_survives_json(chunk: Chunk, dimension: int, seed: int) -> None:
     assert np.linalg.norm(found.sentence_vectors, axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@given(dimension=st.integers(1, 400), seed=st.integers(0, 2**31), size=st.integers(0, 4))
+def test_a_component_of_a_sentence_vector_takes_one_byte_of_json(
+    dimension: int, seed: int, size: int
+) -> None:
+    rows = np.random.default_rng(seed).normal(size=(size, dimension)).astype(np.float32)
+    spans = tuple(Span(n, n + 1) for n in range(size))
+    chunk = Chunk("c", "d", "T", "text", 0, 4, 1, spans)
+    vectors = PassageVectors(np.zeros(dimension, np.float32), rows)
+    stored = payload.to_payload(Point("a", chunk, SparseVector((), ()), vectors))["vectors"]
+    assert len(json.dumps(stored).encode()) == rows.size + 2
+
+
+@given(components=st.lists(st.integers(-46, 46), min_size=1, max_size=93))
+def test_steps_of_the_largest_component_are_stored_exactly(components: list[int]) -> None:
+    row = np.array([[46, *components]], dtype=np.float32)
+    row /= np.linalg.norm(row)
+    chunk = Chunk("c", "d", "T", "text", 0, 4, 1, (Span(0, 4),))
+    vectors = PassageVectors(np.zeros(row.size, np.float32), row)
+    stored = payload.to_payload(Point("a", chunk, SparseVector((), ()), vectors))
+    found = payload.from_payload(stored).sentence_vectors
+    assert found is not None
+    assert np.abs(found - row).max() < 1e-6
+
+
 @given(chunk=chunks())
 def test_a_lexical_point_has_no_vectors(chunk: Chunk) -> None:
     stored = payload.to_payload(Point("a", chunk, SparseVector((), ()), None))

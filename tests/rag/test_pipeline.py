@@ -213,6 +213,30 @@ def test_end_to_end_other_words_for_the_same_thing_lead_to_the_sentence(neural: 
     assert shown[0].quote.startswith("Report a lost laptop")
 
 
+def test_an_exact_answer_is_shown_from_the_threshold_on(
+    parts: tuple[IndexReader, Embedder | None],
+) -> None:
+    asked = question("How long are audit logs kept?")
+    short = pipeline_over(*parts).answer(asked).short
+    assert short is not None
+    assert (short.form, short.text) == ("phrase", "seven years")
+    (span,) = short.spans
+    assert DOCUMENTS["logs"].text[span.start : span.end] == "seven years"
+    unsure = replace(POLICY, answer_threshold=short.confidence + 1e-9)
+    answer = pipeline_over(*parts, unsure).answer(asked)
+    assert answer.short is None
+
+
+def test_the_choice_behind_an_answer(parts: tuple[IndexReader, Embedder | None]) -> None:
+    asked = question("How long are audit logs kept?")
+    pipeline = pipeline_over(*parts)
+    choice, answer = pipeline.choice(asked), pipeline.answer(asked)
+    assert choice is not None
+    assert (choice.evidence.text, choice.confidence) == (answer.text, answer.confidence)
+    assert choice.short == answer.short
+    assert pipeline.choice(question("Who?", tenant="nobody")) is None
+
+
 def test_an_answer_of_either_tier(pipeline: Pipeline) -> None:
     answer = pipeline.answer(question("How long are audit logs kept?"))
     assert answer.text == (
@@ -238,7 +262,8 @@ def test_the_trace_holds_every_stage_in_order_with_its_reason(pipeline: Pipeline
     assert stages(answer.receipt) == ["guard", "retrieve", "pack", "answer", "verify"]
     assert trace[0].decision == "admitted"
     assert trace[1].decision.endswith(" passages")
-    assert trace[2].decision.endswith(f" sentences, {answer.context.tokens} tokens")
+    packed = f" sentences, {answer.context.tokens} tokens: {answer.context.stopped}"
+    assert trace[2].decision.endswith(packed)
     assert trace[3].decision == "extract the best sentence"
     assert trace[4].decision == "1.00 of the answer is in its citations"
     assert sum(step.seconds for step in trace) <= answer.receipt.seconds

@@ -20,6 +20,10 @@ ABSTAINED = QueryResponse.model_validate(
         "citations": [],
         "nearest": ANSWER["citations"],
         "groundedness": None,
+        "short": None,
+        "short_form": None,
+        "short_spans": [],
+        "short_confidence": None,
     }
 )
 SOURCE = (
@@ -39,12 +43,19 @@ def with_impact(**fields: object) -> QueryResponse:
 
 def test_an_answer_is_followed_by_its_sources_and_the_receipt() -> None:
     assert answer_text(ANSWERED, trace=False).splitlines() == [
+        "24 months",
+        "",
         "The pump is covered for 24 months from delivery.",
         "",
         SOURCE,
         "",
         RECEIPT,
     ]
+
+
+def test_without_an_exact_answer_the_sentence_stands_first() -> None:
+    plain = ANSWERED.model_copy(update={"short": None})
+    assert answer_text(plain, trace=False).startswith("The pump is covered for 24 months")
 
 
 def test_an_abstention_gives_its_reason_and_the_nearest_sources() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rag.errors import ValueRangeError
-from rag.results import Answer, Context, Evidence, Impact, Receipt, Usage
+from rag.results import Answer, Context, Evidence, Impact, Receipt, Short, Usage
 from rag.types import Chunk, Span
 
 UNKNOWN = Impact(None, None, None, None, "estimated", None)
@@ -44,6 +44,19 @@ def test_an_answer_has_a_text_or_a_reason_never_both(
 def test_an_answer_and_an_abstention() -> None:
     assert answer_with("yes", abstained=False, reason=None).text == "yes"
     assert answer_with(None, abstained=True, reason="nothing found").text is None
+
+
+SHORT = Short("phrase", "yes", (Span(0, 3),), 0.9)
+
+
+def test_an_exact_answer_needs_a_text_a_place_and_an_answer_around_it() -> None:
+    with pytest.raises(ValueRangeError, match="where it stands"):
+        Short("phrase", "", (Span(0, 0),), 0.9)
+    with pytest.raises(ValueRangeError, match="where it stands"):
+        Short("phrase", "yes", (), 0.9)
+    assert replace(answer_with("yes", abstained=False, reason=None), short=SHORT).short == SHORT
+    with pytest.raises(ValueRangeError, match="An abstention has none"):
+        replace(answer_with(None, abstained=True, reason="nothing found"), short=SHORT)
 
 
 def test_evidence_knows_its_words_and_its_place(make_chunk: Callable[..., Chunk]) -> None:

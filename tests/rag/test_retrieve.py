@@ -96,6 +96,16 @@ def test_the_lexical_tier_finds_by_words_and_has_no_cosines(make_chunk: MakeChun
     assert found.passages[0].cosines == ()
 
 
+def test_a_chunk_that_still_waits_for_its_vector_is_not_ranked_as_if_it_were_far_off(
+    make_chunk: MakeChunk,
+) -> None:
+    index = index_of(make_chunk)
+    waiting = make_chunk(["Access logs are kept for 30 days."], doc_id="waiting")
+    index.upsert([point(waiting, "here", neural=False)])
+    found = retrieve(asked("How long are access logs kept?"), HERE, index, WIDE)
+    assert documents(found)[0] == "waiting"
+
+
 def test_a_question_without_terms_or_vector_finds_nothing(make_chunk: MakeChunk) -> None:
     index = index_of(make_chunk, neural=False)
     assert retrieve(asked("what is it?", neural=False), HERE, index, WIDE) == Found((), {})
@@ -156,3 +166,22 @@ def test_a_small_budget_looks_at_few_passages(make_chunk: MakeChunk) -> None:
     asked_for = Question("log", HERE, 32, 0.0)
     found = retrieve_for(asked("log", neural=False), asked_for, index, WIDE)
     assert len(found.passages) == WIDE.passages_for(32) == 8
+
+
+def test_a_compound_that_no_document_joins_is_not_missed(index: MemoryIndex) -> None:
+    together = Asked.prepare("How long are access-logs kept?", ANALYZER, None)
+    apart = Asked.prepare("How long are access logs kept?", ANALYZER, None)
+    found = retrieve(together, HERE, index, WIDE)
+    assert found == retrieve(apart, HERE, index, WIDE)
+    assert found.unknown == frozenset()
+
+
+def test_a_compound_finds_the_place_that_writes_it_so(make_chunk: MakeChunk) -> None:
+    texts = ("Max size of a WAL size file.", "Set max_wal_size.", "The wal is of max size, wal.")
+    index = MemoryIndex()
+    chunks = [make_chunk([text], doc_id=f"doc{n}") for n, text in enumerate(texts)]
+    index.upsert([point(chunk, "here", neural=False) for chunk in chunks])
+    question = Asked.prepare("What is max_wal_size?", ANALYZER, None)
+    found = retrieve(question, HERE, index, WIDE)
+    assert documents(found)[0] == "doc1"
+    assert found.idf.keys() == set(ANALYZER.terms("max wal size maxwalsize"))

@@ -26,6 +26,7 @@ ANSWERING: dict[str, Any] = {
     "offered_passages": 7,
     "dense_weight": 0.1,
     "budget_tokens": 99,
+    "frugality": 0.0,
     "answer_threshold": 0.9,
 }
 

@@ -1,12 +1,29 @@
+import re
 from collections.abc import Callable
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.terms import embedded_prefix, indexed_text, source_line
+from rag.adapters.analysis import EnglishAnalyzer
+from rag.terms import compounds, embedded_prefix, indexed_text, source_line
 from rag.types import Chunk
 
 MakeChunk = Callable[..., Chunk]
+ANALYZER = EnglishAnalyzer()
+
+
+def test_compounds_are_the_terms_beside_those_of_the_parts() -> None:
+    (joined,) = compounds("restart the kube-apiserver", ANALYZER)
+    assert [joined] == ANALYZER.terms("kubeapiserver")
+    assert compounds("restart - the. kube_ apiserver", ANALYZER) == frozenset()
+
+
+@given(st.text(alphabet="ab1-_. ", max_size=20))
+def test_all_terms_but_compounds_are_those_of_the_words_apart(text: str) -> None:
+    every, optional = set(ANALYZER.terms(text)), compounds(text, ANALYZER)
+    apart = set(ANALYZER.terms(re.sub("[-_.]", " ", text)))
+    assert every == apart | optional
+    assert optional == every - apart
 
 
 def test_the_source_line_holds_what_the_text_does_not_show(make_chunk: MakeChunk) -> None:

@@ -158,6 +158,18 @@ def test_retrieve_gives_the_context_only(shared: Service) -> None:
     assert {item.doc_id for item in body.evidence} <= set(TEXTS)
 
 
+def test_the_dial_spends_fewer_tokens_and_the_trace_says_so(shared: Service) -> None:
+    def packed(frugality: float) -> tuple[int, str]:
+        body = shared.query(frugality=frugality, trace=True).json()
+        decisions = {step["stage"]: step["decision"] for step in body["trace"]}
+        return body["usage"]["context_tokens"], decisions["pack"]
+
+    (every, filled), (few, stopped) = packed(0), packed(0.5)
+    assert few < every
+    assert not filled.endswith("the next one does not pay")
+    assert stopped.endswith(f" {few} tokens: the next one does not pay")
+
+
 def test_health_and_readiness(shared: Service) -> None:
     assert shared.client.get("/healthz").json() == {"status": "ok"}
     ready = shared.client.get("/readyz")
@@ -205,6 +217,10 @@ def _errors(error: type[RagError]) -> Iterator[type[RagError]]:
         ({"budget_tokens": "256"}, "budget_tokens", '"256"'),
         ({"budget_tokens": True}, "budget_tokens", "true"),
         ({"budget_tokens": 40000}, "budget_tokens", "40000"),
+        ({"frugality": -0.1}, "frugality", "-0.1"),
+        ({"frugality": 0.6}, "frugality", "0.6"),
+        ({"frugality": "0.1"}, "frugality", '"0.1"'),
+        ({"frugality": True}, "frugality", "true"),
         ({"top_k": 5}, "top_k", "5"),
         ({"filter": {"documents": "a"}}, "filter.documents", '"a"'),
         ({"filter": {"tags": ["a", 7]}}, "filter.tags.1", "7"),
@@ -397,11 +413,15 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
 )
-FIELDS = ("question", "budget_tokens", "filter", "tenant", "trace", "include_context", "more")
+FIELDS = (
+    *("question", "budget_tokens", "frugality", "filter"),
+    *("tenant", "trace", "include_context", "more"),
+)
 NEARLY = st.dictionaries(st.sampled_from(FIELDS), JSON) | st.fixed_dictionaries(
     {"question": st.text()},
     optional={
         "budget_tokens": st.integers(0, 40_000),
+        "frugality": st.floats() | st.floats(0, 0.5),
         "filter": st.dictionaries(st.sampled_from(("documents", "tags", "since", "until")), JSON),
         "tenant": st.text() | st.just("default"),
         "trace": st.booleans(),

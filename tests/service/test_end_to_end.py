@@ -292,8 +292,12 @@ def test_a_taken_port_is_one_line_and_status_one(pump_corpus: Corpus) -> None:
 def test_ask_prints_answer_sources_and_receipt(pump_corpus: Corpus) -> None:
     result = rag(pump_corpus.settings, "ask", "-", "--budget", "64", stdin=f"{QUESTION}\n")
     assert (result.returncode, result.stderr) == (0, "")
-    answer, blank, source, blank_again, receipt = result.stdout.splitlines()
-    assert (answer, blank, blank_again) == (ANSWER, "", "")
+    *answer, source, blank, receipt = result.stdout.splitlines()
+    assert answer in (
+        ["24 months", "", ANSWER, ""],
+        [ANSWER, ""],
+    )  # the phrase if it is sure enough
+    assert blank == ""
     assert source == f'[1] pump (pump.txt): "{ANSWER}"'
     assert re.fullmatch(
         r"\d+ of 64 context tokens, \d+ ms, [\d.]+ to [\d.]+ J estimated, "

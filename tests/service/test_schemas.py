@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import BaseModel
 
@@ -12,6 +14,7 @@ from rag.results import (
     Impact,
     Receipt,
     Retrieved,
+    Short,
     TraceStep,
     Usage,
 )
@@ -48,7 +51,7 @@ ANSWER_VALUE = Answer("It lasts.", (CITATION,), False, None, 0.9, 1.0, (), CONTE
 
 
 def test_bounds_are_those_of_the_settings() -> None:
-    for name in ("budget_tokens", "tenant"):
+    for name in ("budget_tokens", "frugality", "tenant"):
         ours = RetrieveBody.model_fields[name].metadata
         theirs = Settings.model_fields[name].metadata
         assert str(ours) == str(theirs)
@@ -75,7 +78,14 @@ def test_defaults_come_from_the_settings() -> None:
     question = to_question(QueryBody.checked({"question": "q"}), settings, 5.0)
     assert question.where == Filter(settings.tenant)
     assert question.budget_tokens == settings.budget_tokens
+    assert question.frugality == settings.frugality > 0
     assert question.deadline == 5.0
+
+
+@pytest.mark.parametrize("frugality", [0, 0.0, 0.25])
+def test_a_dial_that_is_named_is_taken_even_if_it_is_0(frugality: float) -> None:
+    body = RetrieveBody.checked({"question": "q", "frugality": frugality})
+    assert to_question(body, load_settings(), 1.0).frugality == frugality
 
 
 def test_a_body_that_names_everything_is_taken_over() -> None:
@@ -96,6 +106,27 @@ def test_a_date_that_is_none_is_refused(date: str) -> None:
 def test_a_value_out_of_bounds_names_its_field() -> None:
     with pytest.raises(ValueRangeError, match=r"budget_tokens cannot be used: 15\..*16"):
         QueryBody.checked({"question": "q", "budget_tokens": 15})
+
+
+def test_an_exact_answer_comes_with_its_place_and_its_probability() -> None:
+    short = Short("phrase", "works", (Span(113, 118),), 0.75)
+    body = QueryBody.checked({"question": "q"})
+    fields = query_response(body, replace(ANSWER_VALUE, short=short)).model_dump(mode="json")
+    assert {name: fields[name] for name in fields if name.startswith("short")} == {
+        "short": "works",
+        "short_form": "phrase",
+        "short_spans": [{"start": 113, "end": 118}],
+        "short_confidence": 0.75,
+    }
+    without = query_response(body, ANSWER_VALUE).model_dump(mode="json")
+    assert {without[name] for name in ("short", "short_form", "short_confidence")} == {None}
+    assert without["short_spans"] == []
+
+
+def test_the_example_places_its_exact_answer_where_it_stands() -> None:
+    answer = QueryResponse.model_validate(ANSWER)
+    (span,), cited = answer.short_spans, answer.citations[0]
+    assert cited.quote[span.start - cited.start : span.end - cited.start] == answer.short
 
 
 def test_an_answer_is_given_with_all_it_carries_and_nothing_unasked() -> None:

@@ -1,0 +1,72 @@
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.worth import Worth, price, shares
+
+share = st.floats(0, 1)
+worths = st.builds(
+    Worth,
+    passage=share,
+    cosine=st.one_of(st.none(), st.floats(-1, 1)),
+    coverage=share,
+    kind=st.sampled_from((-1.0, 0.0, 1.0)),
+    link=st.sampled_from((0.0, 1.0)),
+    siblings=st.integers(1, 200),
+)
+PLAIN = Worth(passage=0.5, cosine=0.5, coverage=0.5, kind=0.0)
+
+
+@given(st.lists(worths, min_size=1, max_size=30))
+def test_shares_are_a_distribution(offered: list[Worth]) -> None:
+    found = shares(offered)
+    assert math.isclose(sum(found), 1.0, abs_tol=1e-9)
+    assert all(0 <= one <= 1 for one in found)
+
+
+def test_nothing_offered_has_no_shares() -> None:
+    assert shares([]) == []
+
+
+@pytest.mark.parametrize("lexical", [True, False])
+@pytest.mark.parametrize(
+    "better",
+    [
+        {"passage": 0.9},
+        {"coverage": 0.9},
+        {"kind": 1.0},
+        {"link": 1.0},
+        {"siblings": 1},
+        {"cosine": 0.9},
+    ],
+)
+def test_more_of_anything_is_worth_more(better: dict[str, float], *, lexical: bool) -> None:
+    if lexical and "cosine" in better:
+        pytest.skip("the lexical tier has no cosines")
+    usual = replace(PLAIN, siblings=4, cosine=None if lexical else 0.5)
+    first, second = shares([replace(usual, **better), usual])  # type: ignore[arg-type]
+    assert first > second
+
+
+def test_coverage_says_less_where_the_model_has_understood() -> None:
+    def lead(best_cosine: float) -> float:
+        covering, other = replace(PLAIN, coverage=1.0), replace(PLAIN, coverage=0.0)
+        sure = replace(PLAIN, cosine=best_cosine)
+        first, second, _ = shares([covering, other, sure])
+        return first / second
+
+    assert lead(0.9) < lead(0.6)
+
+
+def test_a_sentence_without_a_vector_is_taken_to_be_usual() -> None:
+    low, high = replace(PLAIN, cosine=0.2), replace(PLAIN, cosine=0.8)
+    first, unknown, last = shares([low, replace(PLAIN, cosine=None), high])
+    assert first < unknown < last
+
+
+def test_no_frugality_asks_no_price() -> None:
+    assert price(0.0) == 0.0
+    assert price(0.01) < price(0.1)
