@@ -75,7 +75,7 @@ class Offered(NamedTuple):
     chunk: Chunk
     sentence: int  # index into chunk.sentences
     worth: Worth
-    terms: frozenset[int]
+    terms: tuple[int, ...]
     share: float = 0.0
 
     @property
@@ -146,7 +146,7 @@ class Packer:
         places = [i for i in range(len(chunk.sentences)) if i not in chunk.headlines]
         for i in places:
             text = chunk.sentence(i)
-            terms = frozenset(self.analyzer.terms(text))
+            terms = tuple(self.analyzer.terms(text))
             worth = Worth(
                 passage=passage.score,
                 cosine=passage.cosines[i] if passage.cosines else None,
@@ -243,11 +243,16 @@ def _against(group: Iterable[Offered], cost: int, left: int, price: float) -> St
 
 
 def _said(offered: Offered, chosen: Iterable[Offered]) -> bool:
-    """Return whether one chosen sentence holds every term of this one, and turns it the same way.
+    """Return whether a chosen sentence says every term of this one, in order, turned the same way.
 
-    Numbers are terms: "30 days" does not repeat "60 days".
+    Numbers are terms: "30 days" does not repeat "60 days", nor "A pays B" "B pays A".
     """
-    return any(offered.terms <= c.terms and _turns(offered) == _turns(c) for c in chosen)
+    return any(_within(offered.terms, c.terms) and _turns(offered) == _turns(c) for c in chosen)
+
+
+def _within(terms: Sequence[int], others: Sequence[int]) -> bool:
+    rest = iter(others)
+    return all(term in rest for term in terms)
 
 
 def _turns(offered: Offered) -> set[str]:

@@ -15,7 +15,7 @@ from rag.build import build_analyzer
 from rag.generation import INDEX, MANIFEST, Generation, IndexShape
 from rag.protocols import Embedder
 from rag.settings import Settings
-from rag.terms import indexed_text
+from rag.terms import TERMS_VERSION, indexed_text
 from rag.types import Chunk
 
 
@@ -48,6 +48,7 @@ def _draft(
         dimension=dimension,
         tokenizer=settings.tokenizer,
         chunk_tokens=settings.chunk_tokens,
+        terms=TERMS_VERSION,
         mean_length=terms / len(chunks),
     )
     return Generation(

@@ -112,9 +112,9 @@ def test_what_is_written_in_the_other_form_is_found(make_chunk: MakeChunk) -> No
         index.upsert([Point("here", chunk, sparse, None)])
     finder = Finder(analyzer, None, index, Retrieval(50, 20, 0.5, second_hop=False))
     meter = RequestMeter(Place(None, None, None, 1.0))
-    question = Question("Please tell me what the MPW is!", Filter("here"), 64, math.inf)
+    question = Question("What is the MPW?", Filter("here"), 64, math.inf)
     finding = finder.find(question, meter)
     assert [p.chunk.doc_id for p in finding.found.passages] == ["doc0", "doc1"]
-    assert finding.question.text == "what the MPW is!"
+    assert finding.question.text == question.text
     assert finding.found.idf.keys() == set(analyzer.terms("MPW"))
     assert "acronyms spelled out" in meter.trace()[0].decision

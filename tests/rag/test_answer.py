@@ -65,7 +65,7 @@ def test_a_single_sentence_is_chosen(make_chunk: MakeChunk) -> None:
     choice = choose(question, *asked(question, only), ANALYZER)
     assert choice is not None
     assert choice.evidence is only
-    assert choice.signals.share == 0.4
+    assert choice.signals.share == pytest.approx(0.4 / 9)
     assert choice.confidence == LEXICAL.probability(choice.signals)
 
 
@@ -75,7 +75,7 @@ def test_signals_in_the_neural_tier(make_chunk: MakeChunk) -> None:
     next_best = evidence_of(make_chunk, "Malta is warm.", 0.1, cosine=0.1)
     choice = choose(question, *asked(question, best, next_best), ANALYZER)
     assert choice is not None
-    assert astuple(choice.signals) == pytest.approx((2 / 3, 0.7, 0.6, 1.0))
+    assert astuple(choice.signals) == pytest.approx((2 / 3, 0.7, 0.6 * 2 / 10, 1.0))
     assert choice.confidence == NEURAL.probability(choice.signals)
 
 

@@ -398,3 +398,22 @@ def test_a_higher_price_never_takes_another_best_sentence_nor_passes_the_budget(
     assert bool(dear.evidence) == bool(cheap.evidence)
     best = max((e.score for e in cheap.evidence), default=0.0)
     assert max((e.score for e in dear.evidence), default=0.0) == best
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("Pump 1 feeds pump 2 daily.", True),
+        ("pump 1 feeds the pump 2 daily", True),
+        ("Pump 2 feeds pump 1 daily.", False),
+        ("Pump 1 never feeds pump 2 daily.", False),
+        ("Pump 1 feeds pump 1 daily.", False),
+        ("Pump 1 feeds pump 2 weekly.", False),
+    ],
+)
+def test_what_is_said_already_earns_nothing(
+    other: str, make_passage: MakePassage, *, said: bool
+) -> None:
+    found = [make_passage("Pump 1 feeds pump 2 daily, as planned.", other)]
+    context = Packer(TOKENIZERS[0], ANALYZER).pack(found, need_of("pump"), Allowance(64))
+    assert (len(context.evidence) == 1) == said
