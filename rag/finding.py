@@ -82,7 +82,9 @@ class Finder:
         look = self._mended(question, None)
         if look.ranking.lead >= self.retrieval.lexical_if_sure:
             return look._replace(notes=(*look.notes, "by words alone"))
-        return self._searched(look.question, self.embedder)._replace(notes=look.notes)
+        again = self._searched(look.question, self.embedder)
+        ranking = replace(again.ranking, idf=look.ranking.idf | again.ranking.idf)
+        return again._replace(ranking=ranking, notes=look.notes)
 
     def _mended(self, question: Question, embedder: Embedder | None) -> _Look:
         """Return the search for a question, or where it has typos, that for the mended one.
@@ -96,7 +98,10 @@ class Finder:
         if text == question.text:
             return look
         mended = self._searched(replace(question, text=text), embedder)
-        return mended._replace(notes=("typos mended",))
+        # What was asked for stays uncovered: an answer to another word is less sure of itself.
+        doubted = {term: look.ranking.idf[term] for term in look.ranking.unknown}
+        ranking = replace(mended.ranking, idf=doubted | mended.ranking.idf)
+        return mended._replace(ranking=ranking, notes=(f"read as {_changed(question.text, text)}",))
 
     def _searched(self, question: Question, embedder: Embedder | None) -> _Look:
         asked = Asked.prepare(question.text, self.analyzer, embedder)
@@ -124,3 +129,9 @@ class Finder:
         hopped = second_hop(found, look.asked, look.question.where, self.index, self.analyzer)
         added = len(hopped.passages) - len(found.passages)
         return hopped, (f"{added} of them by a second hop",) if added else ()
+
+
+def _changed(asked: str, read: str) -> str:
+    """Return the words that were read for others, such as "logs for lgos"."""
+    pairs = zip(read.split(), asked.split(), strict=True)
+    return ", ".join(f"{new} for {old}" for new, old in pairs if new != old)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rag.kinds import asked_kind, fits
 from rag.leaning import leans_on
@@ -30,6 +30,9 @@ _MOST_TRIED = 200  # sentences: bounds the work for large budgets of tiny senten
 _TURNS = re.compile(
     r"\b(?:not?|never|none|nor|without|cannot|\w+n['’]t|may|might|must|should|only)\b"
 )
+
+
+_Section: TypeAlias = tuple[str, tuple[str, ...]]  # a document and the headings
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ class Packer:
         """
         chosen: dict[tuple[str, int], Offered] = {}
         offers = {offered.key: offered for offered in ranked}
+        sections: set[_Section] = set()
         left = allowance.budget_tokens
         stopped: Stop | None = None
         for offered in ranked[:_MOST_TRIED]:
@@ -179,20 +183,21 @@ class Packer:
             if _said(offered, chosen.values()):
                 continue
             for group in _groups(offered, offers, chosen):
-                cost = self._cost(group, chosen.values(), need)
+                evidence = [member.evidence for member in group]
+                cost = self._cost(evidence, sections, need)
                 if not (against := _against(group, cost, left, price)):
                     chosen |= {member.key: member for member in group}
+                    sections |= set(map(_section, evidence))
                     left -= cost
                     break
             stopped = stopped or against
         return [o.evidence for o in chosen.values()], stopped or "nothing is left"
 
-    def _cost(self, group: Sequence[Offered], chosen: Iterable[Offered], need: Need) -> int:
-        """Return about how many tokens a group adds to what is chosen."""
-        sections = {_section(offered.evidence) for offered in chosen}
+    def _cost(self, group: Sequence[Evidence], shown: set[_Section], need: Need) -> int:
+        """Return about how many tokens a group adds to the sections that are shown already."""
         cost = 0
-        for offered in group:
-            evidence = offered.evidence
+        sections = set(shown)
+        for evidence in group:
             cost += self.tokenizer.count(self.template.sentence_separator + evidence.text)
             if _section(evidence) not in sections:
                 sections.add(_section(evidence))
@@ -273,7 +278,7 @@ def _groups(
     yield (offered,)
 
 
-def _section(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
+def _section(evidence: Evidence) -> _Section:
     return evidence.chunk.doc_id, evidence.headings
 
 
@@ -286,7 +291,7 @@ def _sections_in_order(chosen: Sequence[Evidence]) -> list[list[Evidence]]:
     """Return sections, those of the document with the best sentence first, each by place."""
     rank = {e.chunk.doc_id: i for i, e in reversed(list(enumerate(chosen)))}
     ordered = sorted(chosen, key=lambda e: (rank[e.chunk.doc_id], e.span.start))
-    sections: dict[tuple[str, tuple[str, ...]], list[Evidence]] = {}
+    sections: dict[_Section, list[Evidence]] = {}
     for evidence in ordered:
         sections.setdefault(_section(evidence), []).append(evidence)
     return list(sections.values())

@@ -1,9 +1,11 @@
 """Mending a question's typos with the words of the documents themselves; there is no word list.
 
-Only a word that no document holds is looked at. What it may have been is every word at one edit
-from it; of those that documents hold, the one that stands best beside the rest of the question is
-taken. A word that is merely new to the documents hardly ever passes: some word of theirs may be
-one edit away, but seldom in one passage with the rest of the question.
+Only a word that no document holds is looked at, and only beside words that some hold. What it may
+have been is every word at one edit from it; of those that documents hold, the one that stands best
+beside the rest of the question is taken. A word that is merely new to the documents seldom passes:
+some word of theirs may be one edit away, but hardly in one passage with the rest of the question.
+Words without a topic ("would" for "wound") are never guessed: nothing in the documents speaks for
+them.
 
 Source: P. Norvig, How to Write a Spelling Corrector (2007), with the passages in place of his
 word counts. What it wins and costs: ``python -m eval.bench --only wording``.
@@ -47,19 +49,19 @@ class Speller:
     index: IndexReader
 
     def mended(self, text: str, unknown: frozenset[int], where: Filter) -> str:
-        """Return ``text`` with its typos mended; ``unknown`` are its terms no document holds.
+        """Return ``text`` with its typos mended; ``unknown`` are its terms that no document holds.
 
-        Only documents within ``where`` are read, so a mended word betrays nothing of others.
+        What a word is mended to comes from documents within ``where``. Whether it counts as
+        unknown comes from the index's IDF, which all tenants share.
         """
-        if not unknown:
-            return text
         known = [term for term in self.analyzer.terms(text) if term not in unknown]
+        if not unknown or not known:
+            return text  # without a word that is held, nothing speaks for one reading or another
         mended: dict[str, str] = {}
         for word in self._suspects(text, unknown)[:_MOST_WORDS]:
             better = self._meant(word, known, where)
             if better:
-                mended[word] = better
-                known += self.analyzer.terms(better)
+                mended[word] = better  # and supports no further guess
         return _PLAIN_WORD.sub(lambda match: mended.get(match[0], match[0]), text)
 
     def _suspects(self, text: str, unknown: frozenset[int]) -> list[str]:
@@ -76,20 +78,10 @@ class Speller:
     def _meant(self, word: str, known: Sequence[int], where: Filter) -> str | None:
         """Return the word that was meant, cased like ``word``; None if there is none."""
         candidates = edits(word.lower())
-        common = self._stop_word(candidates)
-        if common and word.islower():
-            return common
         best, gain = self._fitting(self._held(candidates, where), known, where)
         if gain < (_LEAST_GAIN if len(word) > _SHORT else _LEAST_GAIN_OF_SHORT):
             return None
         return best.capitalize() if word[0].isupper() else best
-
-    def _stop_word(self, candidates: frozenset[str]) -> str | None:
-        """Return a stop word: the likeliest by far, since no other words are as frequent."""
-        long = sorted(word for word in candidates if len(word) >= _SHORTEST)
-        if len(self.analyzer.terms(" ".join(long))) == len(long):
-            return None
-        return next((word for word in long if not self.analyzer.terms(word)), None)
 
     def _held(self, candidates: frozenset[str], where: Filter) -> dict[int, str]:
         """Return those candidates that documents hold, by term.

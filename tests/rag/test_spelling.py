@@ -125,9 +125,13 @@ def test_a_word_of_another_tenant_is_no_candidate(index: MemoryIndex) -> None:
     assert mended("Which policy covers orchidz?", index, Filter("there")).endswith("orchids?")
 
 
-def test_a_mistyped_stop_word_is_one(index: MemoryIndex) -> None:
-    assert mended("whcih logs are kept", index) == "which logs are kept"
-    assert mended("Whch logs are kept", index) == "Whch logs are kept"  # may be a name
+def test_words_without_a_topic_are_never_guessed(index: MemoryIndex) -> None:
+    for text in ("whcih logs are kept", "logs of the wound", "logs about heir"):
+        assert mended(text, index) == text
+
+
+def test_where_no_word_is_held_nothing_is_guessed(index: MemoryIndex) -> None:
+    assert mended("orchidz", index) == "orchidz"
 
 
 def test_a_clean_question_costs_nothing(index: MemoryIndex) -> None:
