@@ -26,7 +26,12 @@ from rag.settings import load_settings
 TEXTS = [
     Text("A#0", "Apples", "Apples are red. Pears are green."),
     Text("A#1", "Apples", "The largest apple weighed 1.849 kg in Hirosaki."),
-    Text("B#0", "Boats", "Boats float. The Vasa sank in 1628 after sailing 1300 metres."),
+    Text(
+        "B#0",
+        "Boats",
+        "Most boats float for as long as water stays out and somebody looks after the hull. "
+        "The Vasa sank in 1628 after sailing 1300 metres.",
+    ),
 ]
 CASE = Case("q", "In which year did the Vasa sink?", ("1628",), (("B", 1),), True, {})
 
