@@ -1,6 +1,7 @@
 """Which chunks questions needed before they were embedded, counted in one file of the collection.
 
-A chunk is needed when it is fetched for the packer. What is kept is a number for a tenant's chunk
+A chunk is needed when it is fetched: for the packer, as a second hop's candidate, or to read what a
+typo may have meant. What is kept is a number for a tenant's chunk
 id: nothing of any question. Several processes may count into one file. It may be lost at any time,
 as it only decides what is embedded first.
 """

@@ -19,7 +19,7 @@ Stop: TypeAlias = Literal[
 class Question:
     """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s].
 
-    ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 1]; 0 fills the
+    ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 0.5]; 0 fills the
     budget.
     """
 
