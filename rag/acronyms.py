@@ -39,6 +39,8 @@ def expanded(question: str, passages: Sequence[Passage]) -> str | None:
 
 
 def _with_other(text: str, short: str, long: str) -> str:
+    if short not in text and long.casefold() not in text.casefold():
+        return text  # nearly always: spare the patterns
     as_short = re.search(rf"\b{short}\b", text)
     as_long = re.search(rf"\b{re.escape(long)}\b", text, re.IGNORECASE)
     if as_short and not as_long:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -94,17 +95,22 @@ def asks_for_several(question: str) -> bool:
     return bool(_SEVERAL.search(question.lower()))
 
 
-def fits(kind: Kind | None, sentence: str, question: str) -> float:
-    """Return 1 if a sentence holds a date, number or name as asked for, -1 if not, else 0."""
+def fitting(question: str) -> Callable[[str], float]:
+    """Return what tells 1 of a sentence that holds what is asked for, -1 of one that does not.
+
+    It tells 0 of every sentence if the question asks for no date, number or name.
+    """
+    kind = asked_kind(question)
     if kind not in _TELLING:
-        return 0.0
-    return 1.0 if holds(kind, sentence, question) else -1.0
+        return lambda _: 0.0
+    holds = holder(kind, question)
+    return lambda sentence: 1.0 if holds(sentence) else -1.0
 
 
-def holds(kind: Kind, sentence: str, question: str) -> bool:
-    """Return whether a sentence holds a thing of that kind which the question does not name."""
-    if kind in ("name", "place"):
-        return any(name not in question for name in _NAME.findall(f" {sentence}"))
+def holder(kind: Kind, question: str) -> Callable[[str], bool]:
+    """Return what tells whether a sentence holds a thing of a kind that the question does not."""
+    if kind == "name":
+        return lambda sentence: any(n not in question for n in _NAME.findall(f" {sentence}"))
     pattern = _DATE if kind == "date" else _NUMBER
-    asked = {match.group() for match in pattern.finditer(question.lower())}
-    return any(match.group() not in asked for match in pattern.finditer(sentence.lower()))
+    asked = {match[0] for match in pattern.finditer(question.lower())}
+    return lambda sentence: any(m[0] not in asked for m in pattern.finditer(sentence.lower()))

@@ -12,11 +12,12 @@ in front ("2 Retention, EU: ...") it costs two tokens a line, so that is left to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
-from rag.kinds import asked_kind, fits
+from rag.kinds import fitting
 from rag.leaning import leans_on
 from rag.links import POINTING, pointed_to
 from rag.protocols import Analyzer, Tokenizer
@@ -46,18 +47,21 @@ class Template:
     line_separator: str = "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Need:
     """What a question asks for: its wording, and its terms with their corpus IDF as weights."""
 
     idf: dict[int, float]
     question: str = ""
 
+    @cached_property
+    def _mass(self) -> float:
+        return sum(self.idf.values())
+
     def coverage(self, terms: Iterable[int]) -> float:
         """Return the share of the question's IDF mass that ``terms`` hold, in [0, 1]."""
         held = self.idf.keys() & terms
-        mass = sum(self.idf.values()) if held else 0.0
-        return sum(self.idf[term] for term in held) / mass if mass > 0 else 0.0
+        return sum(self.idf[term] for term in held) / self._mass if held and self._mass else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,31 +135,32 @@ class Packer:
 
         Once the best are known, what they point to is worth more.
         """
-        ranked = _by_share([o for passage in passages for o in self._offered(passage, need)])
-        best = [(offered.chunk.title, offered.text) for offered in ranked[:POINTING]]
+        fit = fitting(need.question)
+        offered = [o for passage in passages for o in self._offered(passage, need, fit)]
+        ranked = _by_share(offered)
+        best = [(o.chunk.title, o.text) for o in ranked[:POINTING]]
         documents = pointed_to(best, passages, need.question)
         if not documents:
             return ranked
         return _by_share(
             [
-                o._replace(worth=replace(o.worth, link=1.0)) if o.chunk.doc_id in documents else o
-                for o in ranked
+                o._replace(worth=o.worth._replace(link=1.0)) if o.chunk.doc_id in documents else o
+                for o in offered
             ]
         )
 
-    def _offered(self, passage: Passage, need: Need) -> Iterable[Offered]:
-        chunk, kind = passage.chunk, asked_kind(need.question)
+    def _offered(
+        self, passage: Passage, need: Need, fit: Callable[[str], float]
+    ) -> Iterable[Offered]:
+        chunk = passage.chunk
         # Headlines are shown as their lines' headers where that helps.
         places = [i for i in range(len(chunk.sentences)) if i not in chunk.headlines]
         for i in places:
             text = chunk.sentence(i)
             terms = tuple(self.analyzer.terms(text))
+            cosine = passage.cosines[i] if passage.cosines else None
             worth = Worth(
-                passage=passage.score,
-                cosine=passage.cosines[i] if passage.cosines else None,
-                coverage=need.coverage(terms),
-                kind=fits(kind, text, need.question),
-                siblings=len(places),
+                passage.score, cosine, need.coverage(terms), fit(text), siblings=len(places)
             )
             yield Offered(chunk, i, worth, terms)
 
@@ -236,8 +241,8 @@ class Packer:
 def _by_share(offered: Sequence[Offered]) -> list[Offered]:
     """Return sentences with their shares, best first, whatever order they come in."""
     found = shares([o.worth for o in offered])
-    shared = [o._replace(share=share) for o, share in zip(offered, found, strict=True)]
-    return sorted(shared, key=lambda o: (-o.share, *o.key))
+    shared = [Offered(*o[:-1], share) for o, share in zip(offered, found, strict=True)]
+    return sorted(shared, key=lambda o: (-o.share, o.chunk.id, o.sentence))
 
 
 def _against(group: Iterable[Offered], cost: int, left: int, price: float) -> Stop | None:

@@ -143,7 +143,7 @@ def _put(target: str, value: object) -> Callable[[], _Ways]:
 
 _PARTS: dict[str, Callable[[], _Ways]] = {
     "what the best sentences name": _put("rag.pack.pointed_to", lambda *_: frozenset()),
-    "kind of thing asked for": _put("rag.pack.fits", lambda *_: 0.0),
+    "kind of thing asked for": _put("rag.pack.fitting", lambda _: lambda _: 0.0),
     "doubt as weight of coverage": _put("rag.pack.shares", _evenly),
     "the sentence leaned on": _put("rag.pack.leans_on", lambda *_: None),
     "leaving out what is said twice": _put("rag.pack._said", lambda *_: False),

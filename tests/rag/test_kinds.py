@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.adapters.analysis import EnglishAnalyzer
-from rag.kinds import aim, asked_kind, asks_for_several, asks_for_verdict, holds
+from rag.kinds import aim, asked_kind, asks_for_several, asks_for_verdict, holder
 
 ANALYZER = EnglishAnalyzer()
 
@@ -59,7 +59,7 @@ def test_the_kind_a_question_asks_for(question: str, kind: str | None) -> None:
 def test_whether_a_sentence_holds_what_was_asked_for(
     kind: str, sentence: str, question: str, expected: bool
 ) -> None:
-    assert holds(kind, sentence, question) is expected  # type: ignore[arg-type]
+    assert holder(kind, question)(sentence) is expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

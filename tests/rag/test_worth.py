@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,15 +45,15 @@ def test_nothing_offered_has_no_shares() -> None:
 def test_more_of_anything_is_worth_more(better: dict[str, float], *, lexical: bool) -> None:
     if lexical and "cosine" in better:
         pytest.skip("the lexical tier has no cosines")
-    usual = replace(PLAIN, siblings=4, cosine=None if lexical else 0.5)
-    first, second = shares([replace(usual, **better), usual])  # type: ignore[arg-type]
+    usual = PLAIN._replace(siblings=4, cosine=None if lexical else 0.5)
+    first, second = shares([usual._replace(**better), usual])  # type: ignore[arg-type]
     assert first > second
 
 
 def test_coverage_says_less_where_the_model_has_understood() -> None:
     def lead(best_cosine: float) -> float:
-        covering, other = replace(PLAIN, coverage=1.0), replace(PLAIN, coverage=0.0)
-        sure = replace(PLAIN, cosine=best_cosine)
+        covering, other = PLAIN._replace(coverage=1.0), PLAIN._replace(coverage=0.0)
+        sure = PLAIN._replace(cosine=best_cosine)
         first, second, _ = shares([covering, other, sure])
         return first / second
 
@@ -62,8 +61,8 @@ def test_coverage_says_less_where_the_model_has_understood() -> None:
 
 
 def test_a_sentence_without_a_vector_is_taken_to_be_usual() -> None:
-    low, high = replace(PLAIN, cosine=0.2), replace(PLAIN, cosine=0.8)
-    first, unknown, last = shares([low, replace(PLAIN, cosine=None), high])
+    low, high = PLAIN._replace(cosine=0.2), PLAIN._replace(cosine=0.8)
+    first, unknown, last = shares([low, PLAIN._replace(cosine=None), high])
     assert first < unknown < last
 
 
