@@ -12,7 +12,7 @@ from pathlib import Path
 from eval.bench.corpora import single
 from eval.bench.ours import built_index, chunked
 from eval.datasets import Case, Dataset
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
 from ingest.load.registry import load_document
 from rag.build import build_embedder, build_pipeline
 from rag.pipeline import Pipeline

@@ -44,7 +44,7 @@ BELOW_ADAPTERS = ("values", "pure functions")
 
 SEVERAL_IMPORTERS = {
     "numpy": "the type of a vector, passed between all that compute with them",
-    "pydantic": "at the edges: settings, HTTP bodies, and the connectors of the benchmark",
+    "pydantic": "at the edges: settings, HTTP bodies, what an evaluation reads from disk, its rivals",
     "fastapi": "inside the service only",
     "starlette": "inside the service only",
     "qdrant_client": "the benchmark's rival brings its own; the server's client and its values",
@@ -52,8 +52,8 @@ SEVERAL_IMPORTERS = {
 WHERE_ALLOWED: dict[str, str | tuple[str, ...]] = {
     "fastapi": "rag.service.",
     "starlette": "rag.service.",
-    "pydantic": ("rag.settings", "rag.service.", "eval.bench."),
-    "qdrant_client": ("rag.adapters.server_", "eval.bench."),
+    "pydantic": ("rag.settings", "rag.service.", "eval."),
+    "qdrant_client": ("rag.adapters.server_", "eval.systems."),
 }
 COMPOSITION_ROOTS = ("rag.build", "ingest.build", "eval.")
 PRINTING = re.compile(r"(.*\.cli|eval\.bench\..*|eval\.demo|.*\.__main__)")

@@ -18,8 +18,9 @@ from unittest.mock import patch
 from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.metrics import answer_recall, paired_difference
+from eval.metrics.words import answer_recall
+from eval.statistics import paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag import worth
 from rag.build import build_embedder, build_pipeline
 from rag.fuse import min_max

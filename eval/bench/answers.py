@@ -19,7 +19,8 @@ from eval.bench.choices import TIERS, Asked, Asking, Corpus, asking
 from eval.bench.corpora import SEED
 from eval.bench.logistic import Matrix, fit_choice
 from eval.bench.records import provenance, table, write_record
-from eval.metrics import answer_recall, exact_match, token_f1
+from eval.metrics.answers import exact_match, token_f1
+from eval.metrics.words import answer_recall
 from rag.answer import Choice
 from rag.build import build_analyzer
 from rag.kinds import aim, asks_for_verdict

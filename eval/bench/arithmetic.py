@@ -11,8 +11,9 @@ from typing import Any
 from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.records import CACHE, table
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.metrics import Estimate, answer_recall, paired_difference
+from eval.metrics.words import answer_recall
+from eval.statistics import Estimate, paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.minilm import MiniLmEmbedder
 from rag.protocols import Embedder
 from rag.settings import Settings, load_settings

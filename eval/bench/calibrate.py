@@ -22,7 +22,7 @@ from eval.bench.corpora import SEED
 from eval.bench.logistic import Matrix, auroc, calibration_error, fit_binary, reliability
 from eval.bench.records import provenance, table, write_record
 from eval.datasets import Case
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
 from rag.answer import CALIBRATIONS, SHORT, Calibration, Choice
 
 _LONGEST_PHRASE = 9  # words

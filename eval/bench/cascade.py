@@ -15,8 +15,8 @@ from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Way
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_pipeline
 from rag.pipeline import Pipeline
 from rag.protocols import IndexReader

@@ -14,8 +14,8 @@ from typing import get_args
 from eval.bench import ours
 from eval.bench.corpora import articles, sampled, single
 from eval.bench.records import CACHE
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.datasets import Case, Dataset, Text, load_dataset
+from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import load_document
 from rag.answer import Choice
 from rag.build import build_embedder, build_pipeline

@@ -20,10 +20,11 @@ from pathlib import Path
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.ours import chunked, systems
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.bench.watched import WatchedIndex
 from eval.datasets import Case
-from eval.metrics import Estimate, answer_recall, mean_estimate, paired_difference
+from eval.metrics.words import answer_recall
+from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.edge_index import EdgeIndex
 from rag.adapters.edge_layout import IndexConfig
 from rag.adapters.minilm import DIMENSION

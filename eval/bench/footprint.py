@@ -10,7 +10,7 @@ from pathlib import Path
 from eval.bench.generations import published
 from eval.bench.records import table
 from eval.bench.service import serving
-from eval.bench.vectors import CachedEmbedder, VectorCache
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder
 from rag.settings import Settings, load_settings
 from rag.types import Chunk

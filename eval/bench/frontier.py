@@ -17,9 +17,10 @@ from eval.bench.limits import Limit
 from eval.bench.plot import Curve, drawn
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.shown import Shown, System
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.bench.wholes import WholeSystem, ranked
-from eval.metrics import Estimate, answer_recall, mean_estimate, paired_difference
+from eval.metrics.words import answer_recall
+from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_analyzer, build_embedder, build_tokenizer
 from rag.settings import Settings, load_settings
 from rag.types import Chunk
@@ -186,7 +187,7 @@ def _others(corpus: Corpus, chunks: Sequence[Chunk], plan: Plan, bench: Bench) -
 
 
 def _llama_systems(corpus: Corpus, bench: Bench) -> Iterator[System]:
-    from eval.bench import llama
+    from eval.systems import llama_index as llama
 
     tokenizer = build_tokenizer(bench.settings["neural"])
     for size, overlap, counts in _CUTS:

@@ -20,9 +20,10 @@ from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.shown import System
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.datasets import Case
-from eval.metrics import Estimate, answer_recall, mean_estimate, paired_difference
+from eval.metrics.words import answer_recall
+from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_tokenizer
 from rag.pack import Allowance, Need, Packer
 from rag.protocols import Embedder, IndexReader, Tokenizer

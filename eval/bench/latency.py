@@ -20,9 +20,10 @@ from eval.bench.generations import published
 from eval.bench.ours import chunk_stream
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.service import script, serving
-from eval.bench.vectors import CachedEmbedder, FilledEmbedder, VectorCache
+from eval.bench.vectors import FilledEmbedder
 from eval.datasets import load_dataset
-from eval.metrics import percentile
+from eval.statistics import percentile
+from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.limits import ParseLimits
 from ingest.load.sandbox import ParserPool
 from rag.build import build_embedder, build_live_index, build_pipeline

@@ -11,7 +11,7 @@ from eval.bench import ours
 from eval.bench.corpora import Corpus
 from eval.bench.records import table
 from eval.bench.watched import WatchedIndex
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
 from rag.adapters.edge_index import EdgeIndex
 from rag.protocols import Embedder
 from rag.settings import Settings

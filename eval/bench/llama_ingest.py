@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from eval.bench import llama
+from eval.systems import llama_index as llama
 from rag.build import build_embedder
 from rag.settings import load_settings
 

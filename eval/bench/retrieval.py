@@ -13,9 +13,10 @@ from eval.bench import ours
 from eval.bench.corpora import SEED
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.retrieval_sets import NAMES, JudgedSet, judged_sets
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.datasets import Case
-from eval.metrics import mean_estimate, ndcg_at, paired_difference, recall_at
+from eval.metrics.retrieval import ndcg_at, recall_at
+from eval.statistics import mean_estimate, paired_difference
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.bm25 import query_vector
 from rag.build import build_analyzer, build_embedder
 from rag.fuse import fuse

@@ -18,9 +18,9 @@ from eval.bench.corpora import SEED
 from eval.bench.overlap import Overlap, Places, overlap, shared, size
 from eval.bench.ranked_cuts import RANKINGS, RankedCuts
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.bench.watched import WatchedIndex
-from eval.metrics import mean_estimate
+from eval.statistics import mean_estimate
+from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import FORMATS, load_document
 from rag.build import build_analyzer, build_embedder, build_pipeline, build_tokenizer
 from rag.errors import LoadError

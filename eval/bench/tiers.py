@@ -18,8 +18,9 @@ from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Footprint, Way, footprint, footprints_table
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.metrics import Estimate, answer_recall, mean_estimate
+from eval.metrics.words import answer_recall
+from eval.statistics import Estimate, mean_estimate
+from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import load_document
 from rag.build import build_embedder, build_pipeline
 from rag.errors import EmptyDocumentError

@@ -25,9 +25,9 @@ from eval.bench import ours
 from eval.bench.corpora import SEED, corpora
 from eval.bench.logistic import Matrix, fit_choice
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
 from eval.datasets import Case
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_pipeline
 from rag.pack import Allowance, Need, Packer
 from rag.results import Context, Passage, Question

@@ -22,8 +22,8 @@ from eval.bench import forms, ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.identifiers import IdentifierRow, identifier_rows
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.vectors import CachedEmbedder, VectorCache
-from eval.metrics import answer_recall
+from eval.metrics.words import answer_recall
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.bm25 import query_vector
 from rag.build import build_analyzer, build_embedder, build_tokenizer
 from rag.pack import Allowance, Need, Packer

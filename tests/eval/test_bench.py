@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from eval.bench import corpora, frontier, ours, records, wholes
 from eval.bench.plot import Curve, drawn
-from eval.bench.vectors import CachedEmbedder, FilledEmbedder, VectorCache
+from eval.bench.vectors import FilledEmbedder
 from eval.datasets import Case, Text
-from eval.metrics import mean_estimate
+from eval.statistics import mean_estimate
+from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.hash_embedder import HashEmbedder
 from rag.build import build_analyzer, build_tokenizer
 from rag.settings import load_settings

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eval.bench import corpora, frugality, ours
 from eval.bench.frugality import BUDGETS, VALUES, Law, Meaning, Packed, RememberedTokenizer
 from eval.datasets import Case, Text
-from eval.metrics import Estimate
+from eval.statistics import Estimate
 from rag.build import build_tokenizer
 from rag.settings import load_settings
 from rag.worth import price

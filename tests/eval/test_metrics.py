@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval import metrics
+from eval import statistics
+from eval.metrics import answers, retrieval, words
 from rag.errors import ValueRangeError
 
 WORDS = st.text(alphabet="abc the, .'\"XY1-", max_size=40)
@@ -25,7 +26,7 @@ VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
     ],
 )
 def test_normalised_follows_the_squad_script(text: str, expected: str) -> None:
-    assert metrics.normalised(text) == expected
+    assert words.normalised(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,19 +46,19 @@ def test_normalised_follows_the_squad_script(text: str, expected: str) -> None:
     ],
 )
 def test_answer_recall(context: str, answers: list[str], expected: bool) -> None:
-    assert metrics.answer_recall(context, answers) is expected
+    assert words.answer_recall(context, answers) is expected
 
 
 @given(before=WORDS, answer=WORDS, after=WORDS)
 def test_an_answer_with_space_around_it_is_found(before: str, answer: str, after: str) -> None:
-    found = metrics.answer_recall(f"{before} {answer} {after}", [answer])
+    found = words.answer_recall(f"{before} {answer} {after}", [answer])
     assert found or not answer.strip()
 
 
 @given(context=WORDS, answer=WORDS, more=WORDS)
 def test_more_context_never_loses_an_answer(context: str, answer: str, more: str) -> None:
-    if metrics.answer_recall(context, [answer]):
-        assert metrics.answer_recall(f"{context}\n{more}", [answer])
+    if words.answer_recall(context, [answer]):
+        assert words.answer_recall(f"{context}\n{more}", [answer])
 
 
 @pytest.mark.parametrize(
@@ -73,24 +74,24 @@ def test_more_context_never_loses_an_answer(context: str, answer: str, more: str
     ],
 )
 def test_exact_match_and_f1(answer: str, golds: list[str], exact: bool, f1: float) -> None:
-    assert metrics.exact_match(answer, golds) is exact
-    assert metrics.token_f1(answer, golds) == pytest.approx(f1)
+    assert answers.exact_match(answer, golds) is exact
+    assert answers.token_f1(answer, golds) == pytest.approx(f1)
 
 
 @given(answer=WORDS, gold=WORDS)
 def test_f1_is_symmetric_and_one_for_exact_matches(answer: str, gold: str) -> None:
-    f1 = metrics.token_f1(answer, [gold])
+    f1 = answers.token_f1(answer, [gold])
     assert 0 <= f1 <= 1
-    assert f1 == metrics.token_f1(gold, [answer])
-    if metrics.exact_match(answer, [gold]):
+    assert f1 == answers.token_f1(gold, [answer])
+    if answers.exact_match(answer, [gold]):
         assert f1 == 1
 
 
 def test_recall_at_k() -> None:
     ranking, gold = ["a", "b", "c", "d"], {"b", "d", "z"}
-    assert metrics.recall_at(ranking, gold, 1) == 0
-    assert metrics.recall_at(ranking, gold, 2) == pytest.approx(1 / 3)
-    assert metrics.recall_at(ranking, gold, 10) == pytest.approx(2 / 3)
+    assert retrieval.recall_at(ranking, gold, 1) == 0
+    assert retrieval.recall_at(ranking, gold, 2) == pytest.approx(1 / 3)
+    assert retrieval.recall_at(ranking, gold, 10) == pytest.approx(2 / 3)
 
 
 def test_ndcg_worked_by_hand() -> None:
@@ -98,29 +99,32 @@ def test_ndcg_worked_by_hand() -> None:
     grades = {"b": 3, "d": 1, "z": 2}
     dcg = 3 / math.log2(3) + 1 / math.log2(5)
     ideal = 3 + 2 / math.log2(3) + 1 / 2
-    assert metrics.ndcg_at(["a", "b", "c", "d"], grades) == pytest.approx(dcg / ideal)
+    assert retrieval.ndcg_at(["a", "b", "c", "d"], grades) == pytest.approx(dcg / ideal)
 
 
 def test_ndcg_cuts_both_rankings_and_counts_a_repeated_document_once() -> None:
     grades = {"a": 1, "b": 1}
-    assert metrics.ndcg_at(["a", "b"], grades, k=1) == 1
-    assert metrics.ndcg_at(["x", "b"], grades, k=1) == 0
-    assert metrics.ndcg_at(["a", "a", "b"], grades) == 1
+    assert retrieval.ndcg_at(["a", "b"], grades, k=1) == 1
+    assert retrieval.ndcg_at(["x", "b"], grades, k=1) == 0
+    assert retrieval.ndcg_at(["a", "a", "b"], grades) == 1
 
 
 def test_reciprocal_rank() -> None:
-    assert metrics.reciprocal_rank(["a", "b", "c"], {"b", "c"}) == 0.5
-    assert metrics.reciprocal_rank(["a"], {"z"}) == 0
+    assert retrieval.reciprocal_rank(["a", "b", "c"], {"b", "c"}) == 0.5
+    assert retrieval.reciprocal_rank(["a"], {"z"}) == 0
 
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_a_cutoff_below_one_is_refused(k: int) -> None:
     with pytest.raises(ValueRangeError, match="cutoff"):
-        metrics.recall_at(["a"], {"a"}, k)
+        retrieval.recall_at(["a"], {"a"}, k)
 
 
 def test_questions_without_gold_are_refused() -> None:
-    for metric in (lambda: metrics.ndcg_at(["a"], {}), lambda: metrics.reciprocal_rank(["a"], ())):
+    for metric in (
+        lambda: retrieval.ndcg_at(["a"], {}),
+        lambda: retrieval.reciprocal_rank(["a"], ()),
+    ):
         with pytest.raises(ValueRangeError, match="gold"):
             metric()
 
@@ -133,50 +137,50 @@ def test_questions_without_gold_are_refused() -> None:
 )
 def test_ndcg_is_one_exactly_for_a_best_order(order: list[str], grades: dict[str, int]) -> None:
     ideal = sorted(order, key=lambda doc: -grades.get(doc, 0))
-    assert metrics.ndcg_at(ideal, grades) == pytest.approx(1)
-    assert 0 <= metrics.ndcg_at(order, grades) <= 1 + 1e-12
+    assert retrieval.ndcg_at(ideal, grades) == pytest.approx(1)
+    assert 0 <= retrieval.ndcg_at(order, grades) <= 1 + 1e-12
 
 
 @pytest.mark.parametrize(
     ("percent", "expected"), [(1, 10), (25, 10), (26, 20), (50, 20), (95, 40), (100, 40)]
 )
 def test_percentile_by_nearest_rank(percent: float, expected: float) -> None:
-    assert metrics.percentile([40, 10, 30, 20], percent) == expected
+    assert statistics.percentile([40, 10, 30, 20], percent) == expected
 
 
 @pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], 0), ([1.0], 101)])
 def test_percentile_refuses(values: list[float], percent: float) -> None:
     with pytest.raises(ValueRangeError, match="percentile"):
-        metrics.percentile(values, percent)
+        statistics.percentile(values, percent)
 
 
 @given(values=VALUES, percent=st.floats(0.1, 100))
 def test_percentile_is_a_value_that_enough_do_not_exceed(
     values: list[float], percent: float
 ) -> None:
-    found = metrics.percentile(values, percent)
+    found = statistics.percentile(values, percent)
     assert found in values
     assert sum(v <= found for v in values) >= len(values) * percent / 100 - 1e-9
 
 
 @given(values=VALUES)
 def test_the_interval_holds_the_mean_and_is_reproducible(values: list[float]) -> None:
-    found = metrics.mean_estimate(values, seed=3, resamples=50)
+    found = statistics.mean_estimate(values, seed=3, resamples=50)
     assert found.low <= found.mean <= found.high
     assert found.n == len(values)
-    assert found == metrics.mean_estimate(values, seed=3, resamples=50)
+    assert found == statistics.mean_estimate(values, seed=3, resamples=50)
 
 
 def test_the_interval_is_about_two_standard_errors_wide() -> None:
     values = [0.0, 1.0] * 200  # standard error 0.5 / sqrt(400) = 0.025
-    found = metrics.mean_estimate(values)
+    found = statistics.mean_estimate(values)
     assert found.mean == 0.5
     assert 0.5 - found.low == pytest.approx(1.96 * 0.025, rel=0.15)
     assert found.high - 0.5 == pytest.approx(1.96 * 0.025, rel=0.15)
 
 
 def test_equal_values_have_no_spread() -> None:
-    assert metrics.mean_estimate([0.1] * 7) == metrics.Estimate(
+    assert statistics.mean_estimate([0.1] * 7) == statistics.Estimate(
         pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1), 7
     )
 
@@ -184,11 +188,11 @@ def test_equal_values_have_no_spread() -> None:
 def test_paired_difference_is_narrower_than_the_two_apart() -> None:
     theirs = [0.0, 1.0] * 100
     ours = [min(1.0, value + (i % 10 == 0)) for i, value in enumerate(theirs)]
-    paired = metrics.paired_difference(ours, theirs)
+    paired = statistics.paired_difference(ours, theirs)
     assert paired.mean == pytest.approx(0.1)
     assert 0 < paired.low < paired.high < 0.2
 
 
 def test_paired_values_need_one_length() -> None:
     with pytest.raises(ValueRangeError, match="paired"):
-        metrics.paired_difference([1.0], [1.0, 2.0])
+        statistics.paired_difference([1.0], [1.0, 2.0])

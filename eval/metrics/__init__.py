@@ -1,0 +1,1 @@
+"""Metrics as pure functions, a module a subject; none needs a model to judge."""
