@@ -44,7 +44,7 @@ BELOW_ADAPTERS = ("values", "pure functions")
 
 SEVERAL_IMPORTERS = {
     "numpy": "the type of a vector, passed between all that compute with them",
-    "pydantic": "at the edges: settings, HTTP bodies, what an evaluation reads from disk, its rivals",
+    "pydantic": "at the edges: settings, HTTP bodies, what an evaluation reads, its rivals",
     "fastapi": "inside the service only",
     "starlette": "inside the service only",
     "qdrant_client": "the benchmark's rival brings its own; the server's client and its values",
