@@ -37,7 +37,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header --quiet --extra dev --extra formats --extra server
 lock:
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra bench --constraints requirements.lock --output-file requirements-bench.lock
+	$(LOCK) --extra baselines --constraints requirements.lock --output-file requirements-bench.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache rag-data

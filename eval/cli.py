@@ -1,62 +1,45 @@
-"""The command line: ``rag-eval run``.
+"""The command line: ``rag-eval`` and its commands, each in ``eval/commands``.
 
-Stdout carries the result and nothing else. Exit status: 0 done, 1 error, 2 usage, 130 interrupted.
+Stdout carries the result and nothing else; progress goes to stderr. Exit status: 0 done, 1 error,
+2 usage, 3 the gate is closed, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
+from eval.collecting import cli as collecting
+from eval.commands import compare, gate, judge, report, run, sweep
+from eval.importing import cli as importing
 from rag import __version__
-from rag.errors import RagError
+from rag.terminal import Parser, finished
 
-_INTERRUPTED = 130
+_COMMANDS = (run, compare, gate, sweep, report, judge, importing, collecting)
+_LEFT_OFF = "interrupted: what was done is kept; run it again to go on from there"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except RagError as exc:
-        if options.debug:
-            raise
-        print(f"error: {exc}", file=sys.stderr)
-        return exc.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: nothing was kept", file=sys.stderr)
-        return _INTERRUPTED
+    return finished(options.run, options, _LEFT_OFF)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from eval.datasets import load_dataset
-    from eval.run import evaluate
-    from rag.settings import load_settings
-
-    settings = load_settings(
-        tier=options.tier, budget_tokens=options.budget, frugality=options.frugality
+def _parser() -> ArgumentParser:
+    parser: ArgumentParser = Parser(
+        prog="rag-eval",
+        description="Measures the service on questions with known answers, and closes the gate on "
+        "a deploy that got worse.",
+        epilog="Settings: flag > RAG_* environment > rag.toml > default. Exit status: 0 done, 1 "
+        "error, 2 usage, 3 the gate is closed, 130 interrupted.",
     )
-    report = evaluate(load_dataset(options.dataset), settings)
-    print(report.to_json() if options.json else report.to_text())
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="rag-eval", description="Measures the pipeline on questions with known answers."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"rag-eval {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    run = commands.add_parser("run", help="index a question set and ask all its questions")
-    run.add_argument("dataset", type=Path, help="folder with queries.jsonl and qrels.tsv")
-    run.add_argument("--budget", type=int, metavar="TOKENS", help="context budget")
-    run.add_argument("--frugality", type=float, metavar="SHARE", help="recall that may be lost")
-    run.add_argument("--tier", choices=("lexical", "neural"), help="with or without a model")
-    run.add_argument("--json", action="store_true", help="print one JSON object")
-    run.add_argument("--debug", action="store_true", help="show tracebacks")
+    for command in _COMMANDS:
+        command.add_to(commands)
+    for each in commands.choices.values():
+        each.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 

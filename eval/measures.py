@@ -15,7 +15,9 @@ class Measure:
     """One metric of a question; a set's value is the mean over the questions that have one.
 
     ``of`` says what it is the share, count or amount of, and which questions have none.
-    ``repeats``: whether it differs from run to run, as times and energy do.
+    ``repeats``: whether it differs from run to run, as times and energy do. ``paired``: a question
+    without a value is a miss, so that more misses can make the mean look better: two records are
+    held to each other only over the questions where both have one.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Measure:
     unit: str
     of: str
     repeats: bool = False
+    paired: bool = False
 
     @property
     def label(self) -> str:
@@ -45,7 +48,12 @@ MEASURES: Final[Mapping[str, Measure]] = {
         # Answerable questions with an answer that can stand in a text.
         Measure("answer_recall", "context", "higher", _SHARE, "contexts that hold an answer"),
         Measure(
-            "tokens_to_first_hit", "context", "lower", "tokens", "read until the answer; none: miss"
+            "tokens_to_first_hit",
+            "context",
+            "lower",
+            "tokens",
+            "read until the answer; none: miss",
+            paired=True,
         ),
         Measure(
             "relevant_tokens", "context", "higher", _SHARE, "context tokens in relevant sentences"
@@ -68,9 +76,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
         Measure("citation_recall", "answer", "higher", _SHARE, "sentences that citations support"),
         Measure("refusal_precision", "answer", "higher", _SHARE, "refusals that were right"),
         Measure("refusal_recall", "answer", "higher", _SHARE, "unanswerable questions refused"),
-        Measure(
-            "groundedness", "groundedness", "higher", _SHARE, "answer's sentences that are grounded"
-        ),
+        Measure("groundedness", "groundedness", "higher", _SHARE, "an answer's supported words"),
         Measure(
             "grounded", "groundedness", "higher", _SHARE, "answers with all sentences grounded"
         ),

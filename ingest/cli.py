@@ -8,88 +8,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 from rag import __version__
-from rag.errors import RagError, UsageError
+from rag.errors import UsageError
+from rag.terminal import Parser, finished
 
 if TYPE_CHECKING:
     from ingest.progress import Progress
     from ingest.sync import SyncRequest
     from rag.settings import Settings
 
-_INTERRUPTED = 130
+_LEFT_OFF = "interrupted: the published generation is as it was; run it again"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except Exception as exc:  # the boundary: a fault must not end in a stack trace
-        if options.debug:
-            raise
-        _complain(f"unexpected {type(exc).__name__}: {exc}. Run it again with --debug.")
-        return RagError.exit_code
-    finally:
-        _let_go_if_closed(sys.stderr)
-
-
-def _run(options: argparse.Namespace) -> int:
-    try:
-        status: int = options.command(options)
-        sys.stdout.flush()
-    except RagError as exc:
-        if options.debug:
-            raise
-        _complain(str(exc))
-        return exc.exit_code
-    except KeyboardInterrupt:
-        _tell("interrupted: the published generation is as it was; run it again")
-        return _INTERRUPTED
-    except BrokenPipeError:
-        _let_go_if_closed(sys.stdout)
-        return RagError.exit_code
-    return status
-
-
-def _complain(message: str) -> None:
-    from rag.receipts import printable
-
-    _tell(f"error: {' '.join(printable(message).split())}")
-
-
-def _tell(line: str) -> None:
-    with suppress(BrokenPipeError):  # nobody reads it any more; the exit status says enough
-        print(line, file=sys.stderr)
-
-
-def _let_go_if_closed(stream: TextIO | None) -> None:
-    """Drop what a stream still holds if nobody reads it: the interpreter's last flush would fail.
-
-    Without this the exit status would be that of the failed flush.
-    """
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with 2."""
-        self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
+    return finished(options.command, options, _LEFT_OFF)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="rag-ingest",
         description="Brings an index up to date with files, safely and at the least compute.",
         epilog="Settings: flag > RAG_* environment > rag.toml > default. Exit status: 0 all is "
@@ -104,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sync(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_sync(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "index new and changed files, leave unchanged ones alone"
     sync = commands.add_parser("sync", help=text, description=f"{text.capitalize()}.")
     sync.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
@@ -118,14 +61,14 @@ def _add_sync(commands: argparse._SubParsersAction[_Parser]) -> None:
     sync.set_defaults(command=_sync)
 
 
-def _add_retry(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_retry(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "parse the files again that failed in earlier runs"
     retry = commands.add_parser("retry", help=text, description=f"{text.capitalize()}.")
     _add_run_options(retry)
     retry.set_defaults(command=_retry)
 
 
-def _add_embed(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_embed(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "embed chunks that were ingested with vectors = later, most asked for first"
     embed = commands.add_parser("embed", help=text, description=f"{text.capitalize()}.")
     embed.add_argument("--limit", type=int, metavar="N", help="embed at most so many chunks")
@@ -137,7 +80,7 @@ def _add_embed(commands: argparse._SubParsersAction[_Parser]) -> None:
     embed.set_defaults(command=_embed)
 
 
-def _add_upkeep(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_upkeep(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "publish an earlier generation again"
     rollback = commands.add_parser("rollback", help=text, description=f"{text.capitalize()}.")
     rollback.add_argument(

@@ -19,6 +19,7 @@ from rag.pipeline import Parts, Pipeline, Policy
 from rag.protocols import (
     Analyzer,
     Embedder,
+    GroundednessScorer,
     IndexReader,
     Reranker,
     SentenceSplitter,
@@ -91,6 +92,13 @@ def build_reranker(settings: Settings) -> Reranker | None:
     from rag.adapters.minilm import MiniLmEmbedder
 
     return MaxSimReranker(MiniLmEmbedder(settings.embedder_threads))
+
+
+def build_groundedness(embedder: Embedder | None) -> GroundednessScorer:
+    """Return what judges statements by evidence; by their words alone without an embedder."""
+    from rag.grounding import StatementScorer
+
+    return StatementScorer(build_analyzer(), build_splitter(), embedder)
 
 
 def build_pipeline(

@@ -7,68 +7,28 @@ error, 2 usage, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rag import __version__
-from rag.errors import RagError, UsageError
+from rag.terminal import Parser, finished
 
 if TYPE_CHECKING:
     from rag.answering import Answering
     from rag.service.schemas import QueryResponse, RetrieveResponse
     from rag.settings import Settings
 
-_INTERRUPTED = 130
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        return _run(options.command, options)
-    except Exception as exc:  # the boundary: a fault must not end in a stack trace
-        if options.debug:
-            raise
-        message = f"unexpected {type(exc).__name__}: {exc}. Run it again with --debug."
-        _complain(message)
-        return RagError.exit_code
-
-
-def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
-    try:
-        command(options)
-        sys.stdout.flush()
-    except RagError as exc:
-        if options.debug:
-            raise
-        _complain(str(exc))
-        return exc.exit_code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; the interpreter would complain when it flushes again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return RagError.exit_code
-    return 0
-
-
-def _complain(message: str) -> None:
-    from rag.receipts import printable
-
-    print(f"error: {' '.join(printable(message).split())}", file=sys.stderr)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with 2."""
-        self.exit(UsageError.exit_code, f"error: {message}. Run {self.prog} --help.\n")
+    return finished(options.command, options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="rag",
         description="Answers from your own documents, with the fewest tokens and a receipt.",
         epilog="Settings: flag > RAG_* environment > rag.toml > default. Exit status: 0 done, "
@@ -82,21 +42,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_ask(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_ask(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "answer a question, or abstain with the reason and the nearest sources"
     ask = commands.add_parser("ask", help=text, description=_sentence(text))
     _add_question_options(ask)
     ask.set_defaults(command=_ask)
 
 
-def _add_retrieve(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_retrieve(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "print the context that a generator would get for a question"
     retrieve = commands.add_parser("retrieve", help=text, description=_sentence(text))
     _add_question_options(retrieve)
     retrieve.set_defaults(command=_retrieve)
 
 
-def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "serve questions over HTTP until told to stop"
     serve = commands.add_parser("serve", help=text, description=_sentence(text))
     serve.add_argument("--host", help="address to bind (default: 127.0.0.1)")

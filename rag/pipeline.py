@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag import guard
 from rag.answer import Choice, choose
@@ -109,9 +109,10 @@ class Pipeline:
             allowance = Allowance(question.budget_tokens, price(question.frugality))
             need = Need(finding.found.idf, finding.question.text)
             context = parts.packer.pack(finding.found.passages, need, allowance)
+            offered = tuple(dict.fromkeys(p.chunk.doc_id for p in finding.found.passages))
             size = f"{len(context.evidence)} sentences, {context.tokens} tokens"
             step.decision = f"{size}: {context.stopped}"
-        return finding, context
+        return finding, replace(context, offered=offered)
 
     def _reason_to_abstain(self, finding: Finding, choice: Choice | None) -> str | None:
         if not finding.found.passages:

@@ -64,6 +64,13 @@ class Reranker(Protocol):
         """Return how well each chunk answers the question: more is better, on any scale."""
 
 
+class GroundednessScorer(Protocol):
+    """Judges statements by the evidence that was packed for them."""
+
+    def score(self, statements: Sequence[str], evidence: Sequence[str]) -> tuple[float, ...]:
+        """Return for each statement the probability that the evidence supports it, in [0, 1]."""
+
+
 class IndexReader(Protocol):
     """The read side of an index over chunks."""
 

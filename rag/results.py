@@ -73,13 +73,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The packed evidence as a generator would read it; never over its budget."""
+    """The packed evidence as a generator would read it; never over its budget.
+
+    ``offered`` names the documents whose passages it was packed from, best passage first.
+    """
 
     text: str
     tokens: int
     budget_tokens: int
     evidence: tuple[Evidence, ...]
     stopped: Stop = "nothing is left"
+    offered: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.tokens > self.budget_tokens:

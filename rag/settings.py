@@ -21,7 +21,9 @@ from pydantic_settings import (
 
 from rag.errors import SettingsError
 
-_UNANSWERING = {"data_dir", "host", "port", "server_api_key", "concurrent_questions"}
+_UNANSWERING = {
+    *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log")
+}
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -110,6 +112,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address the service binds")
     port: int = Field(8080, ge=0, le=65535, description="port of the service; 0 picks a free one")
+    question_log: Path | None = Field(
+        None, description="file to which the service appends the text of each question"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +137,10 @@ class Settings(BaseSettings):
         """Return the sources, strongest first."""
         toml = Path(os.environ.get("RAG_CONFIG", "rag.toml"))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+
+    def answering(self) -> dict[str, Any]:
+        """Return the settings that can change an answer, as JSON values."""
+        return self.model_dump(mode="json", exclude=_UNANSWERING)
 
     def fingerprint(self) -> str:
         """Return 12 hex digits that change whenever a setting that can change an answer does."""

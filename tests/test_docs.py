@@ -15,6 +15,8 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import SecretStr
 
+from eval.gating.policy import load_policy
+from eval.measures import MEASURES
 from rag.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +102,8 @@ def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a reader has checked out, without what is built."""
     place = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "samples", place / "samples")
+    shutil.copytree(ROOT / "eval" / "baseline", place / "eval" / "baseline")
+    shutil.copy(ROOT / "eval.toml", place)
     (place / ".venv").symlink_to(Path(sys.prefix))
     return place
 
@@ -153,6 +157,9 @@ def test_settings_files_can_be_used(
 ) -> None:
     path = tmp_path / "rag.toml"
     path.write_text(block.text, encoding="utf-8")
+    if "[measures." in block.text:
+        assert load_policy(path).measures
+        return
     monkeypatch.setenv("RAG_CONFIG", str(path))
     settings = load_settings()
     for name, value in tomllib.loads(block.text).items():
@@ -213,3 +220,9 @@ def test_the_settings_reference_is_that_of_the_code() -> None:
 
 if __name__ == "__main__":
     sys.stdout.write(settings_table())
+
+
+def test_the_table_of_measures_is_the_codes() -> None:
+    text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (higher|lower) \|$", text, re.MULTILINE)
+    assert rows == [(m.name, m.of, m.unit, m.better) for m in MEASURES.values()]

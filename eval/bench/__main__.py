@@ -95,6 +95,8 @@ _BENCHES: dict[str, _Bench] = {
     "answers": _module("answers"),
     "embedding": _module("embedding"),
     "frugality": _module("frugality"),
+    "groundedness": _module("groundedness"),
+    "safety": _module("safety"),
     "calibrate": _calibrate,
     "latency": _latency,
     "ingest": _ingest,

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.metrics.words import answer_recall
 from eval.statistics import paired_difference
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag import worth
 from rag.build import build_embedder, build_pipeline
@@ -70,8 +70,8 @@ def _rows(corpus: Corpus) -> list[tuple[str, ...]]:
         raise AssertionError("the neural tier has an embedder")
     embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
     with tempfile.TemporaryDirectory(prefix="rag-ablation-") as scratch:
-        chunks = ours.chunked(corpus.documents, settings)
-        with ours.built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
+        chunks = chunked(corpus.documents, settings)
+        with built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
             pipeline = build_pipeline(settings, index, lambda: None, embedder)
             whole = _measured(corpus, pipeline, settings)
             rows = [(corpus.name, "nothing", *(_shown(one) for one in whole))]

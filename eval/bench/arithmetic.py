@@ -13,6 +13,7 @@ from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.records import CACHE, table
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, paired_difference
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.minilm import MiniLmEmbedder
 from rag.protocols import Embedder
@@ -49,7 +50,7 @@ def comparisons(data: Path, questions: int) -> list[Comparison]:
 def compared(corpus: Corpus, real: Embedder, integer: Embedder) -> list[Comparison]:
     """Return how one embedder does against the other, everything else being the same."""
     settings = load_settings(tier="neural")
-    chunks = ours.chunked(corpus.documents, settings)
+    chunks = chunked(corpus.documents, settings)
     theirs = _hits(corpus, chunks, real, settings)
     mine = _hits(corpus, chunks, integer, settings)
     return [
@@ -92,7 +93,7 @@ def _hits(
 ) -> dict[int, list[bool]]:
     with (
         tempfile.TemporaryDirectory(prefix="rag-arithmetic-") as scratch,
-        ours.built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index,
+        built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index,
     ):
         return {
             system.budget_tokens: [

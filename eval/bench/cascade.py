@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Way
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.metrics.words import answer_recall
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_pipeline
 from rag.pipeline import Pipeline
@@ -83,10 +83,10 @@ def _measured(corpus: Corpus, ways: Sequence[Way]) -> list[Row]:
     if plain is None:
         raise AssertionError("the neural tier has an embedder")
     cached = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
-    chunks = ours.chunked(corpus.documents, settings)
+    chunks = chunked(corpus.documents, settings)
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         path = Path(scratch) / "index"
-        with ours.built_index(path, chunks, cached, settings.tenant) as index:
+        with built_index(path, chunks, cached, settings.tenant) as index:
             cached.flush()
             return [row for way in ways for row in _rows(corpus, way, index)]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from eval.bench import ours
-from eval.bench.corpora import articles, sampled, single
+from eval.bench.corpora import articles, sampled
 from eval.bench.records import CACHE
 from eval.datasets import Case, Dataset, Text, load_dataset
+from eval.systems.indexed import built_index, chunked, single
 from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import load_document
 from rag.answer import Choice
@@ -86,8 +86,8 @@ def asking(corpus: Corpus, tier: str) -> Iterator[Asking]:
     embedder = build_embedder(settings)
     cached = CachedEmbedder(embedder, VectorCache(CACHE / "vectors.sqlite")) if embedder else None
     with tempfile.TemporaryDirectory(prefix="rag-answers-") as scratch:
-        chunks = ours.chunked(corpus.documents, settings)
-        index = ours.built_index(Path(scratch) / "index", chunks, cached, settings.tenant)
+        chunks = chunked(corpus.documents, settings)
+        index = built_index(Path(scratch) / "index", chunks, cached, settings.tenant)
         pipeline = build_pipeline(settings, index, lambda: None, cached)
         yield Asking(corpus, pipeline, settings.tenant)
     if cached:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from eval.datasets import Case, Dataset, Text, load_dataset
+from eval.systems.indexed import single
 from rag.types import Block, Document
 
 SEED = 0
@@ -48,11 +49,6 @@ def articles(texts: Sequence[Text]) -> tuple[Document, ...]:
     """Return one document per article: its passages joined by blank lines."""
     grouped = groupby(texts, key=article_id)
     return tuple(_joined(doc_id, list(passages)) for doc_id, passages in grouped)
-
-
-def single(text: Text) -> Document:
-    """Return a passage as a document of its own."""
-    return _joined(text.id, [text])
 
 
 def sampled(cases: Sequence[Case], count: int) -> tuple[Case, ...]:

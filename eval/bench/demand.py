@@ -18,12 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eval.bench.corpora import SEED, Corpus, corpora
-from eval.bench.ours import chunked, systems
+from eval.bench.ours import systems
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.watched import WatchedIndex
 from eval.datasets import Case
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.systems.indexed import chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.edge_index import EdgeIndex
 from rag.adapters.edge_layout import IndexConfig

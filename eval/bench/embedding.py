@@ -16,8 +16,8 @@ import numpy as np
 
 from eval.bench import arithmetic
 from eval.bench.corpora import SEED, corpora, sampled
-from eval.bench.ours import chunked
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.systems.indexed import chunked
 from rag.adapters.minilm import MiniLmEmbedder
 from rag.protocols import Embedder
 from rag.settings import load_settings

@@ -20,6 +20,7 @@ from eval.bench.shown import Shown, System
 from eval.bench.wholes import WholeSystem, ranked
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_analyzer, build_embedder, build_tokenizer
 from rag.settings import Settings, load_settings
@@ -123,7 +124,7 @@ def run(plan: Plan) -> None:
 
 
 def _measured_all(corpus: Corpus, plan: Plan, bench: Bench) -> tuple[list[Row], list[Limit]]:
-    chunks = ours.chunked(corpus.documents, bench.settings["neural"])
+    chunks = chunked(corpus.documents, bench.settings["neural"])
     rows: list[Row] = []
     lost: list[Limit] = []
     if "frugal" in plan.families:
@@ -139,7 +140,7 @@ def _frugal(corpus: Corpus, chunks: Sequence[Chunk], bench: Bench) -> tuple[list
     for tier, settings in bench.settings.items():
         embedder = bench.embedder if tier == "neural" else None
         path = bench.scratch / f"{corpus.name}-{tier}"
-        with ours.built_index(path, chunks, embedder, settings.tenant) as index:
+        with built_index(path, chunks, embedder, settings.tenant) as index:
             systems = ours.systems(index, settings, embedder, BUDGETS)
             systems += ours.stopping(systems[-1:], FRUGALITIES)
             rows += [_measured(corpus, system) for system in systems]

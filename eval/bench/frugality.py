@@ -23,6 +23,7 @@ from eval.bench.shown import System
 from eval.datasets import Case
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_tokenizer
 from rag.pack import Allowance, Need, Packer
@@ -206,12 +207,12 @@ def _all_packed(data: Path, questions: int) -> Iterator[Packed]:
     loaders = corpora(data, questions)
     for name in CORPORA:
         corpus = loaders[name]()
-        chunks = ours.chunked(corpus.documents, settings["neural"])
+        chunks = chunked(corpus.documents, settings["neural"])
         for tier in _TIERS:
             with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
                 used = embedder if tier == "neural" else None
                 tenant = settings[tier].tenant
-                with ours.built_index(Path(scratch) / "i", chunks, used, tenant) as index:
+                with built_index(Path(scratch) / "i", chunks, used, tenant) as index:
                     yield from dialled(corpus, index, settings[tier], used)
         embedder.flush()
         print(f"{name}: done", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from eval.bench.ours import built_index
+from eval.systems.indexed import built_index
 from ingest.manifest import Manifest
 from ingest.publish import publish, stage, writing
 from rag.build import build_analyzer

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from eval.bench import ours
 from eval.bench.corpora import SEED
 from eval.bench.wholes import ranked
+from eval.systems.indexed import chunked
 from ingest.load.registry import load_document
 from rag.build import build_analyzer, build_tokenizer
 from rag.errors import EmptyDocumentError
@@ -66,7 +66,7 @@ class Apart:
 
 def identifier_rows(data: Path, settings: Settings, *, quick: bool) -> list[IdentifierRow]:
     """Return the row without compounds and the row with them."""
-    chunks = ours.chunked(_documents(data / "docs_markup", 10 if quick else 100), settings)
+    chunks = chunked(_documents(data / "docs_markup", 10 if quick else 100), settings)
     askings = questions(chunks, 100 if quick else 500, random.Random(SEED))  # noqa: S311 -- not a secret
     ways: tuple[tuple[str, Analyzer], ...] = (
         ("words", Apart(build_analyzer())),

@@ -15,14 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from eval.bench.corpora import SEED, articles, sampled, single
+from eval.bench.corpora import SEED, articles, sampled
 from eval.bench.generations import published
-from eval.bench.ours import chunk_stream
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.service import script, serving
 from eval.bench.vectors import FilledEmbedder
 from eval.datasets import load_dataset
 from eval.statistics import percentile
+from eval.systems.indexed import chunk_stream, single
 from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.limits import ParseLimits
 from ingest.load.sandbox import ParserPool

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from eval.bench.shown import Shown
 from eval.datasets import Case
-from ingest.chunk import Chunker, chunk_document
-from rag.adapters.edge_index import EdgeIndex
-from rag.adapters.edge_layout import IndexConfig
-from rag.bm25 import document_vector
-from rag.build import build_analyzer, build_pipeline, build_splitter, build_tokenizer
+from rag.build import build_pipeline
 from rag.pipeline import Pipeline
 from rag.protocols import Embedder, IndexReader
 from rag.results import Question
 from rag.settings import Settings
-from rag.terms import indexed_text
-from rag.types import Chunk, Document, Filter, Point
+from rag.types import Filter
 
 STOPPING = ", stopping early"
 _BATCH = 500
@@ -56,43 +49,6 @@ class FrugalSystem:
         return Shown(context.text, context.tokens, documents)
 
 
-def chunked(documents: Iterable[Document], settings: Settings) -> tuple[Chunk, ...]:
-    """Return the chunks of all documents."""
-    return tuple(chunk_stream(documents, settings))
-
-
-def chunk_stream(documents: Iterable[Document], settings: Settings) -> Iterator[Chunk]:
-    """Yield the chunks of all documents as they come."""
-    chunker = Chunker(build_tokenizer(settings), build_splitter(), settings.chunk_tokens)
-    for document in documents:
-        yield from chunk_document(document, chunker)
-
-
-def built_index(
-    path: Path, chunks: Sequence[Chunk], embedder: Embedder | None, tenant: str
-) -> EdgeIndex:
-    """Return a new Edge index of the chunks in the directory ``path``; neural with an embedder."""
-    analyzer = build_analyzer()
-    terms = [analyzer.terms(indexed_text(chunk)) for chunk in chunks]
-    mean_length = max(1.0, math.fsum(map(len, terms)) / max(1, len(terms)))
-    index = EdgeIndex.create(path, IndexConfig(_dimension(embedder, chunks)))
-    for start in range(0, len(chunks), _BATCH):
-        batch = zip(chunks[start : start + _BATCH], terms[start : start + _BATCH], strict=True)
-        index.upsert(
-            [
-                Point(
-                    tenant,
-                    chunk,
-                    document_vector(words, mean_length),
-                    embedder.embed_passage(chunk) if embedder else None,
-                )
-                for chunk, words in batch
-            ]
-        )
-    index.commit()
-    return index
-
-
 def systems(
     index: IndexReader, settings: Settings, embedder: Embedder | None, budgets: Sequence[int]
 ) -> list[FrugalSystem]:
@@ -110,9 +66,3 @@ def stopping(systems: Iterable[FrugalSystem], frugalities: Iterable[float]) -> l
         for system in systems
         for value in values
     ]
-
-
-def _dimension(embedder: Embedder | None, chunks: Sequence[Chunk]) -> int | None:
-    if embedder is None or not chunks:
-        return None
-    return int(embedder.embed_passage(chunks[0]).passage.shape[0])

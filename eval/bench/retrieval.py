@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from eval.bench import ours
 from eval.bench.corpora import SEED
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.retrieval_sets import NAMES, JudgedSet, judged_sets
 from eval.datasets import Case
 from eval.metrics.retrieval import ndcg_at, recall_at
 from eval.statistics import mean_estimate, paired_difference
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.bm25 import query_vector
 from rag.build import build_analyzer, build_embedder
@@ -85,12 +85,12 @@ def run(plan: Plan) -> None:
 
 def measured(judged: JudgedSet, settings: Settings, embedder: CachedEmbedder) -> list[Row]:
     """Return a row for each system: all rank the hits of one and the same search."""
-    chunks = ours.chunked(judged.documents, settings)
+    chunks = chunked(judged.documents, settings)
     texts = {chunk.id: judged.texts_of(chunk) for chunk in chunks}
     rules = _rules(settings.dense_weight)
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         path = Path(scratch) / "index"
-        with ours.built_index(path, chunks, embedder, settings.tenant) as index:
+        with built_index(path, chunks, embedder, settings.tenant) as index:
             found = [index.search(query) for query in _queries(judged.cases, settings, embedder)]
     return [
         Row(judged.name, system, _scores(judged.cases, found, rule, texts))

@@ -10,8 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from eval.bench.corpora import SEED, article_id, articles, sampled, single
+from eval.bench.corpora import SEED, article_id, articles, sampled
 from eval.datasets import Case, Text, load_dataset
+from eval.systems.indexed import single
 from rag.errors import LoadError
 from rag.types import Chunk, Document
 

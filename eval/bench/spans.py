@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.bench import cuts, ours
+from eval.bench import cuts
 from eval.bench.corpora import SEED
 from eval.bench.overlap import Overlap, Places, overlap, shared, size
 from eval.bench.ranked_cuts import RANKINGS, RankedCuts
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.watched import WatchedIndex
 from eval.statistics import mean_estimate
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import FORMATS, load_document
 from rag.build import build_analyzer, build_embedder, build_pipeline, build_tokenizer
@@ -150,9 +151,9 @@ def _frugal(data: Data, tools: Tools) -> Iterator[Got]:
     for tier in ("lexical", "neural"):
         print(f"frugal-rag {tier}", file=sys.stderr, flush=True)
         settings = load_settings(tier=tier)
-        chunks = ours.chunked(data.documents, settings)
+        chunks = chunked(data.documents, settings)
         embedder = tools.embedder if tier == "neural" else None
-        built = ours.built_index(tools.scratch / tier, chunks, embedder, settings.tenant)
+        built = built_index(tools.scratch / tier, chunks, embedder, settings.tenant)
         with built as index:
             watched = WatchedIndex(index)
             pipeline = build_pipeline(settings, watched, lambda: None, embedder)

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Footprint, Way, footprint, footprints_table
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.registry import load_document
 from rag.build import build_embedder, build_pipeline
@@ -169,8 +169,8 @@ def _documentation(data: Path, of_each: int) -> Corpus:
 
 def _cut(corpus: Corpus) -> Cut:
     settings = load_settings()
-    ours.chunked(corpus.documents[:1], settings)  # the vocabulary is loaded on first use
-    chunks, seconds = _timed(lambda: ours.chunked(corpus.documents, settings))
+    chunked(corpus.documents[:1], settings)  # the vocabulary is loaded on first use
+    chunks, seconds = _timed(lambda: chunked(corpus.documents, settings))
     return Cut(corpus, chunks, seconds / len(chunks))
 
 
@@ -181,7 +181,7 @@ def _measured(way: Way, cut: Cut, cache: VectorCache) -> Row:
     metered = MeteredEmbedder(CachedEmbedder(plain, cache)) if plain else None
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         path = Path(scratch) / "index"
-        index, seconds = _timed(lambda: ours.built_index(path, chunks, metered, settings.tenant))
+        index, seconds = _timed(lambda: built_index(path, chunks, metered, settings.tenant))
         with index:
             disk, log = _allocated(path), _allocated(path, _LOG_FOLDER)
             asked = _asked(index, settings, cut.corpus) if cut.corpus.cases else None

@@ -21,12 +21,12 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench import ours
 from eval.bench.corpora import SEED, corpora
 from eval.bench.logistic import Matrix, fit_choice
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.datasets import Case
 from eval.metrics.words import answer_recall
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_pipeline
 from rag.pack import Allowance, Need, Packer
@@ -89,8 +89,8 @@ def _halves(name: str, tier: str, data: Path, questions: int) -> Halves:
     embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite")) if plain else None
     corpus = corpora(data, questions)[name]()
     with tempfile.TemporaryDirectory(prefix="rag-weights-") as scratch:
-        chunks = ours.chunked(corpus.documents, settings)
-        with ours.built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
+        chunks = chunked(corpus.documents, settings)
+        with built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
             pipeline = build_pipeline(settings, index, lambda: None, embedder)
             offers = []
             with _recorded() as packed:

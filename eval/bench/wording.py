@@ -18,11 +18,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from eval.bench import forms, ours
+from eval.bench import forms
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.identifiers import IdentifierRow, identifier_rows
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.metrics.words import answer_recall
+from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.bm25 import query_vector
 from rag.build import build_analyzer, build_embedder, build_tokenizer
@@ -84,8 +85,8 @@ def bench(data: Path, *, quick: bool) -> None:
     for name in names:
         corpus = corpora(data, questions)[name]()
         with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-            chunks = ours.chunked(corpus.documents, settings)
-            with ours.built_index(Path(scratch), chunks, embedder, settings.tenant) as index:
+            chunks = chunked(corpus.documents, settings)
+            with built_index(Path(scratch), chunks, embedder, settings.tenant) as index:
                 rows += _measured(corpus, index, embedder, settings)
                 draw = random.Random(SEED)  # noqa: S311 -- not a secret
                 askings = forms.questions(chunks, draw)

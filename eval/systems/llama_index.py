@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llama_index.core import Document as LlamaDocument
 from llama_index.core import StorageContext, VectorStoreIndex
+from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import BaseNode, MetadataMode
@@ -30,23 +30,26 @@ _HYBRID_CANDIDATES = 10
 
 
 class PlainEmbedding(BaseEmbedding):  # type: ignore[misc]  # untyped base
-    """The embedder as LlamaIndex wants it: one vector a text."""
+    """The embedder as LlamaIndex wants it: one vector a text; queries may have one of their own."""
 
     _embedder: Embedder = PrivateAttr()
+    _queries: Embedder = PrivateAttr()
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, queries: Embedder | None = None) -> None:
         super().__init__(model_name=embedder.fingerprint)
         self._embedder = embedder
+        self._queries = queries or embedder
 
     def _get_text_embedding(self, text: str) -> list[float]:
         vector: list[float] = self._embedder.embed_question(text).tolist()
         return vector
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        return self._get_text_embedding(query)
+        vector: list[float] = self._queries.embed_question(query).tolist()
+        return vector
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        return self._get_text_embedding(query)
+        return self._get_query_embedding(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,20 @@ class LlamaSystem:
 
     name: str
     setting: str
-    retriever: Any
+    retriever: BaseRetriever
     tokenizer: Tokenizer
 
     def show(self, case: Case) -> Shown:
         """Return what the response synthesiser would be given for a question."""
-        nodes = [found.node for found in self.retriever.retrieve(case.text)]
-        text = "\n\n".join(node.get_content(metadata_mode=MetadataMode.LLM) for node in nodes)
-        documents = frozenset(node.ref_doc_id for node in nodes)
-        return Shown(text, self.tokenizer.count(text), documents)
+        text, documents = shown(self.retriever, case.text)
+        return Shown(text, self.tokenizer.count(text), frozenset(documents))
+
+
+def shown(retriever: BaseRetriever, question: str) -> tuple[str, tuple[str, ...]]:
+    """Return the nodes' texts as LlamaIndex's prompts hold them; their documents, best first."""
+    nodes = [found.node for found in retriever.retrieve(question)]
+    text = "\n\n".join(node.get_content(metadata_mode=MetadataMode.LLM) for node in nodes)
+    return text, tuple(dict.fromkeys(node.ref_doc_id for node in nodes))
 
 
 def split(documents: Sequence[Document], size: int, overlap: int) -> list[BaseNode]:
@@ -77,13 +85,18 @@ def split(documents: Sequence[Document], size: int, overlap: int) -> list[BaseNo
     return nodes
 
 
-def vector_index(nodes: Sequence[BaseNode], embedder: Embedder) -> VectorStoreIndex:
+def vector_index(
+    nodes: Sequence[BaseNode], embedder: Embedder, queries: Embedder | None = None
+) -> VectorStoreIndex:
     """Return LlamaIndex's default index: its in-memory store over dense vectors."""
-    return VectorStoreIndex(list(nodes), embed_model=PlainEmbedding(embedder))
+    return VectorStoreIndex(list(nodes), embed_model=PlainEmbedding(embedder, queries))
 
 
 def hybrid_index(
-    nodes: Sequence[BaseNode], embedder: Embedder, analyzer: Analyzer
+    nodes: Sequence[BaseNode],
+    embedder: Embedder,
+    analyzer: Analyzer,
+    queries: Embedder | None = None,
 ) -> VectorStoreIndex:
     """Return LlamaIndex's hybrid recipe over Qdrant's local mode, with BM25 as sparse vectors."""
     from llama_index.vector_stores.qdrant import QdrantVectorStore
@@ -101,7 +114,7 @@ def hybrid_index(
     )
     context = StorageContext.from_defaults(vector_store=store)
     return VectorStoreIndex(
-        list(nodes), storage_context=context, embed_model=PlainEmbedding(embedder)
+        list(nodes), storage_context=context, embed_model=PlainEmbedding(embedder, queries)
     )
 
 
@@ -138,20 +151,29 @@ def ingested(
     return nodes
 
 
-def dense_system(label: str, index: VectorStoreIndex, k: int, tokenizer: Tokenizer) -> LlamaSystem:
+def dense_retriever(index: VectorStoreIndex, k: int) -> BaseRetriever:
     """Return the index's default retriever with the best ``k`` nodes."""
-    retriever = index.as_retriever(similarity_top_k=k)
-    return LlamaSystem(f"LlamaIndex {label}", f"k={k}", retriever, tokenizer)
+    return index.as_retriever(similarity_top_k=k)
 
 
-def hybrid_system(label: str, index: VectorStoreIndex, k: int, tokenizer: Tokenizer) -> LlamaSystem:
+def hybrid_retriever(index: VectorStoreIndex, k: int) -> BaseRetriever:
     """Return the hybrid retriever with the best ``k`` nodes after LlamaIndex's own fusion."""
-    retriever = index.as_retriever(
+    return index.as_retriever(
         vector_store_query_mode="hybrid",
         similarity_top_k=_HYBRID_CANDIDATES,
         sparse_top_k=_HYBRID_CANDIDATES,
         hybrid_top_k=k,
     )
+
+
+def dense_system(label: str, index: VectorStoreIndex, k: int, tokenizer: Tokenizer) -> LlamaSystem:
+    """Return the index with its default retriever."""
+    return LlamaSystem(f"LlamaIndex {label}", f"k={k}", dense_retriever(index, k), tokenizer)
+
+
+def hybrid_system(label: str, index: VectorStoreIndex, k: int, tokenizer: Tokenizer) -> LlamaSystem:
+    """Return the index with its hybrid retriever."""
+    retriever = hybrid_retriever(index, k)
     return LlamaSystem(f"LlamaIndex + Qdrant hybrid {label}", f"k={k}", retriever, tokenizer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.adapters.fastembed_models import CrossEncoderModel
+from rag.adapters.fastembed_models import cross_encoder
 from rag.adapters.tokenizers import encodable
 from rag.terms import indexed_text
 from rag.types import Chunk
@@ -22,9 +22,11 @@ class CrossEncoderReranker:
     """
 
     def __init__(self, model: str, threads: int = 1) -> None:
-        self._model = CrossEncoderModel(model, threads)
+        self._model = cross_encoder(model, threads)
 
     def rerank(self, question: str, chunks: Sequence[Chunk]) -> tuple[float, ...]:
         """Return the model's score of each chunk: any real number, more is better."""
         texts = [encodable(indexed_text(chunk)) for chunk in chunks]
-        return tuple(self._model.scores(encodable(question), texts))
+        # One by one: without padding a score does not depend on what is scored beside it.
+        scores = self._model.rerank(encodable(question), texts, batch_size=1)
+        return tuple(float(score) for score in scores)

@@ -7,7 +7,6 @@ it downloads on first use, or a folder with ``model.onnx``, ``tokenizer.json`` a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,27 +40,12 @@ def embedding_session(name: str, model_file: Path, folder: Path, threads: int) -
     return wrapper.model
 
 
-class CrossEncoderModel:
-    """A cross-encoder: scores a text by reading it together with the question.
-
-    Args:
-        model: A name that fastembed lists, or the path of a folder.
-        threads: Threads of one forward pass.
+def cross_encoder(model: str, threads: int) -> Any:  # noqa: ANN401 -- fastembed's own class
+    """Return the session of a cross-encoder: a name that fastembed lists, or a folder's path.
 
     Raises:
         AssetError: It is neither, or cannot be loaded or downloaded.
     """
-
-    def __init__(self, model: str, threads: int = 1) -> None:
-        self._model = _cross_encoder(model, threads)
-
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """Return one score a text, any real number, more is better."""
-        # One by one: without padding a score does not depend on what is scored beside it.
-        return [float(score) for score in self._model.rerank(question, texts, batch_size=1)]
-
-
-def _cross_encoder(model: str, threads: int) -> Any:  # noqa: ANN401 -- fastembed's own class
     from fastembed.rerank.cross_encoder import TextCrossEncoder
 
     folder = Path(model)

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from rag import __version__, logs
 from rag.answering import Answering
 from rag.errors import RagError
+from rag.question_log import QuestionLog
 from rag.results import Question, Receipt
 from rag.service import problems
 from rag.service.examples import ANSWER, CONTEXT
@@ -87,6 +88,7 @@ class _Questions:
         workers = settings.concurrent_questions
         self._settings = settings
         self._pipeline = pipeline
+        self._kept = QuestionLog(settings.question_log) if settings.question_log else None
         self.gate = Gate(workers, _QUEUE_PER_WORKER * workers)
 
     async def query(self, body: QueryBody, request: Request) -> Response:
@@ -94,7 +96,7 @@ class _Questions:
 
         def work(question: Question) -> bytes:
             answer = self._pipeline.answer(question)
-            _log_answer(question, answer.receipt, {"abstained": answer.abstained})
+            self._log(question, answer.receipt, abstained=answer.abstained)
             return query_response(body, answer).model_dump_json().encode()
 
         return await self._respond(work, body, request)
@@ -104,10 +106,15 @@ class _Questions:
 
         def work(question: Question) -> bytes:
             found = self._pipeline.retrieve(question)
-            _log_answer(question, found.receipt, {"abstained": None})
+            self._log(question, found.receipt, abstained=None)
             return retrieve_response(body, found).model_dump_json().encode()
 
         return await self._respond(work, body, request)
+
+    def _log(self, question: Question, receipt: Receipt, *, abstained: bool | None) -> None:
+        _log_answer(question, receipt, {"abstained": abstained})
+        if self._kept is not None:
+            self._kept.add(question, receipt, abstained=abstained)
 
     async def _respond(
         self, work: Callable[[Question], bytes], body: RetrieveBody, request: Request

@@ -29,17 +29,18 @@ def record_of() -> RecordOf:
         rows = tuple(
             _row(i, {name: values[i] for name, values in scores.items()}) for i in range(count)
         )
-        named = Identity(system, "f" * 12, "d" * 64, count, "c" * 12, 0, "m" * 12)
+        named = Identity(system, "f" * 12, "d" * 64, count, "a" * 12, "c" * 12, 0, "m" * 12)
         return Record(
             version=1,
             identity=replace(named, **identity),
             system=system,
             settings={"tier": "lexical", "budget_tokens": 256, "frugality": 0.02},
             data=Data("made", 1, count, count, "nothing"),
-            environment={"commit": None, "packages": {}},
+            environment={"machine": {}, "packages": {}},
             rows=rows,
             measured=Measured(
                 at="2026-01-01T00:00:00+00:00",
+                commit=None,
                 load_average=None,
                 indexing=Indexing(0.1, Interval(0.3, 0.4), 10, 0),
                 evaluation=Work(0.2, Interval(0.6, 0.8)),

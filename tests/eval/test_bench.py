@@ -19,6 +19,7 @@ from eval.bench.plot import Curve, drawn
 from eval.bench.vectors import FilledEmbedder
 from eval.datasets import Case, Text
 from eval.statistics import mean_estimate
+from eval.systems.indexed import built_index, chunked, single
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.hash_embedder import HashEmbedder
 from rag.build import build_analyzer, build_tokenizer
@@ -57,8 +58,8 @@ def test_samples_are_reproducible_and_without_repeats(count: int, wanted: int) -
 def test_frugal_system_shows_what_holds_the_answer(tmp_path: Path, tier: str) -> None:
     settings = load_settings(tier=tier)
     embedder = HashEmbedder() if tier == "neural" else None
-    chunks = ours.chunked(corpora.articles(TEXTS), settings)
-    with ours.built_index(tmp_path / "index", chunks, embedder, settings.tenant) as index:
+    chunks = chunked(corpora.articles(TEXTS), settings)
+    with built_index(tmp_path / "index", chunks, embedder, settings.tenant) as index:
         (system,) = ours.systems(index, settings, embedder, [40])
         shown = system.show(CASE)
     assert "1628" in shown.text
@@ -68,8 +69,8 @@ def test_frugal_system_shows_what_holds_the_answer(tmp_path: Path, tier: str) ->
 
 def test_stopping_early_is_named_and_shows_less(tmp_path: Path) -> None:
     settings = load_settings(tier="lexical")
-    chunks = ours.chunked(corpora.articles(TEXTS), settings)
-    with ours.built_index(tmp_path / "index", chunks, None, settings.tenant) as index:
+    chunks = chunked(corpora.articles(TEXTS), settings)
+    with built_index(tmp_path / "index", chunks, None, settings.tenant) as index:
         (full,) = ours.systems(index, settings, None, [200])
         first, last = ours.stopping([full], (0.01, 0.5))
         everything, little = full.show(CASE), last.show(CASE)
@@ -81,7 +82,7 @@ def test_stopping_early_is_named_and_shows_less(tmp_path: Path) -> None:
 
 def test_whole_passages_never_pass_the_budget() -> None:
     settings = load_settings()
-    chunks = ours.chunked(map(corpora.single, TEXTS), settings)
+    chunks = chunked(map(single, TEXTS), settings)
     tools = wholes.ranked(chunks, build_analyzer(), build_tokenizer(settings))
     for budget in (10, 20, 40, 80):
         shown = wholes.WholeSystem(tools, budget).show(CASE)
@@ -158,7 +159,7 @@ def test_the_plot_is_well_formed_and_rises_with_recall() -> None:
 
 
 def test_vectors_are_kept_between_processes(tmp_path: Path) -> None:
-    (chunk, *_) = ours.chunked(corpora.articles(TEXTS), load_settings())
+    (chunk, *_) = chunked(corpora.articles(TEXTS), load_settings())
     first = CachedEmbedder(HashEmbedder(), VectorCache(tmp_path / "v.sqlite"))
     assert first.kept(chunk) is None
     made, asked = first.embed_passage(chunk), first.embed_question("Where?")
@@ -170,7 +171,7 @@ def test_vectors_are_kept_between_processes(tmp_path: Path) -> None:
 
 
 def test_filled_vectors_are_unit_and_counted(tmp_path: Path) -> None:
-    chunks = ours.chunked(corpora.articles(TEXTS), load_settings())
+    chunks = chunked(corpora.articles(TEXTS), load_settings())
     cached = CachedEmbedder(HashEmbedder(), VectorCache(tmp_path / "v.sqlite"))
     cached.embed_passage(chunks[0])
     dimension = len(cached.embed_question("dimension"))

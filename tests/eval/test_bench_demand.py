@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.bench import demand
-from eval.bench.corpora import Corpus, single
+from eval.bench.corpora import Corpus
 from eval.bench.demand import Plan, Shelf, repeated
-from eval.bench.ours import chunked
 from eval.datasets import Case, Text
+from eval.systems.indexed import chunked, single
 from rag.adapters.hash_embedder import HashEmbedder
 from rag.settings import load_settings
 from rag.types import Filter, SearchQuery

@@ -11,6 +11,7 @@ from eval.bench import corpora, frugality, ours
 from eval.bench.frugality import BUDGETS, VALUES, Law, Meaning, Packed, RememberedTokenizer
 from eval.datasets import Case, Text
 from eval.statistics import Estimate
+from eval.systems.indexed import built_index, chunked
 from rag.build import build_tokenizer
 from rag.settings import load_settings
 from rag.worth import price
@@ -66,9 +67,9 @@ def test_tables_name_every_value_once_a_budget() -> None:
 
 def test_what_is_packed_once_ranked_is_what_a_question_gets(tmp_path: Path) -> None:
     configured = load_settings(tier="lexical")
-    chunks = ours.chunked(corpora.articles(TEXTS), configured)
+    chunks = chunked(corpora.articles(TEXTS), configured)
     corpus = corpora.Corpus("c", (), (CASE,), "", "")
-    with ours.built_index(tmp_path / "index", chunks, None, configured.tenant) as index:
+    with built_index(tmp_path / "index", chunks, None, configured.tenant) as index:
         packed = {
             (each.budget_tokens, each.frugality): (each.hits, each.tokens)
             for each in frugality.dialled(corpus, index, configured, None)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.bench import retrieval
-from eval.bench.ours import chunked
 from eval.bench.retrieval_sets import JudgedSet, Place, judged_sets
+from eval.systems.indexed import chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.adapters.hash_embedder import HashEmbedder
 from rag.settings import load_settings

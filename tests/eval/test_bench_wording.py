@@ -3,9 +3,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.bench import forms, ours
+from eval.bench import forms
 from eval.bench.identifiers import Apart, questions
 from eval.bench.wording import mistyped
+from eval.systems.indexed import chunked
 from rag.build import build_analyzer
 from rag.settings import load_settings
 from rag.spelling import edits
@@ -35,7 +36,7 @@ def test_the_same_seed_makes_the_same_typos_and_short_questions_stay() -> None:
 def test_questions_on_identifiers_name_one_and_know_who_holds_it() -> None:
     text = "Set max_wal_size in postgres.conf before replication starts. It is 4.2 by default."
     document = Document("d", "Notes", text, (Block(0, len(text), "paragraph"),), "text/plain")
-    chunks = ours.chunked([document], load_settings(tier="lexical"))
+    chunks = chunked([document], load_settings(tier="lexical"))
     asked = questions(chunks, 5, random.Random(0))  # noqa: S311 -- not a secret
     named = {each.text for each in asked if each.text.startswith("What is")}
     assert named == {"What is max_wal_size?", "What is postgres.conf?", "What is 4.2?"}
@@ -58,7 +59,7 @@ def test_questions_on_acronyms_use_the_form_that_their_chunk_lacks() -> None:
         Document(f"d{n}", "", text, (Block(0, len(text), "paragraph"),), "text/plain")
         for n, text in enumerate(texts)
     ]
-    _, short, long = chunks = ours.chunked(documents, load_settings(tier="lexical"))
+    _, short, long = chunks = chunked(documents, load_settings(tier="lexical"))
     first, second = forms.questions(chunks, random.Random(0))  # noqa: S311 -- not a secret
     assert (first.gold, second.gold) == (short.id, long.id)
     assert first.text.startswith("What of the ministry of public works and ")

@@ -1,25 +1,44 @@
-"""``rag-eval run`` on the project's own samples and on bad folders."""
+"""``rag-eval`` as a person uses it: on the samples, on a made set, and on what is wrong."""
+
+from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from eval import records
 from eval.cli import main
+from eval.measures import MEASURES
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples"
+COMMANDS = ("run", "compare", "gate", "baseline", "sweep", "report", "judge", "import", "collect")
 
 
-def test_the_samples_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["run", str(SAMPLES), "--tier", "lexical", "--budget", "128", "--json"]
+@pytest.fixture
+def kept(tmp_path: Path) -> list[str]:
+    return ["--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache")]
+
+
+def test_the_samples_are_measured(kept: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["run", str(SAMPLES), "--tier", "lexical", "--budget", "128", "--json", *kept]
     assert main([*command, "--frugality", "0"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["questions"], report["tier"], report["budget_tokens"]) == (120, "lexical", 128)
-    assert 0.5 < report["answer_recall"] < 1
-    assert 0.5 < report["right_when_answered"] <= 1
-    assert 0.5 < report["refused_rightly"] <= 1
-    assert 64 < report["context_tokens"] <= 128
-    assert report["frugality"] == 0.0
+    told = json.loads(capsys.readouterr().out)
+    record = records.read(Path(told["record"]))
+    assert len(record.rows) == 120
+    assert (record.settings["tier"], record.settings["budget_tokens"]) == ("lexical", 128)
+    means = {name: line["mean"] for name, line in told["summary"].items()}
+    assert set(means) == set(MEASURES)
+    assert 0.5 < means["answer_recall"] < 1
+    assert 0.5 < means["right_when_answered"] <= 1
+    assert 0.5 < means["refusal_recall"] <= 1
+    assert 64 < means["context_tokens"] <= 128
+    assert means["citation_precision"] == 1
+    assert means["gco2e"] is None
+    assert told["per_grounded_answer"]["joules"]["low"] > told["per_question"]["joules"]["low"] > 0
 
 
 @pytest.fixture
@@ -34,32 +53,80 @@ def one_question(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_dial_is_in_the_report_and_saves_tokens(
-    one_question: Path, capsys: pytest.CaptureFixture[str]
+def test_the_dial_saves_tokens_and_has_a_record_of_its_own(
+    one_question: Path, kept: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tokens = {}
+    told = []
     for dial in ("0", "0.5"):
         command = ["run", str(one_question), "--tier", "lexical", "--frugality", dial, "--json"]
-        assert main(command) == 0
-        report = json.loads(capsys.readouterr().out)
-        assert report["answer_recall"] == 1
-        tokens[report["frugality"]] = report["context_tokens"]
-    assert tokens[0.5] < tokens[0.0]
+        assert main([*command, *kept]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[0]["record"] != told[1]["record"]
+    full, sparing = (each["summary"]["context_tokens"]["mean"] for each in told)
+    assert sparing < full
+    assert {each["summary"]["answer_recall"]["mean"] for each in told} == {1.0}
 
 
-def test_a_set_without_unanswerable_questions_has_no_such_share(
-    one_question: Path, capsys: pytest.CaptureFixture[str]
+def test_what_no_question_has_is_not_in_the_table(
+    one_question: Path, kept: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", str(one_question), "--tier", "lexical"]) == 0
-    shown = capsys.readouterr().out
-    assert "answer recall        1.000" in shown
-    assert "refused rightly      None" in shown
+    assert main(["run", str(one_question), "--tier", "lexical", *kept]) == 0
+    shown = capsys.readouterr()
+    assert "answer recall" in shown.out
+    assert "refusal recall" not in shown.out
+    assert "gco2e" not in shown.out
+    assert ".json" in shown.err
 
 
-def test_a_missing_folder_is_a_usage_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere"], "no such data set folder: nowhere"),
+        (["run", "--questions", "0"], "0 is not a whole number above 0"),
+        (["run", "--safety", "nothing:here"], "nothing"),
+        (["run", "--budget", "3"], "setting budget_tokens cannot be used: 3"),
+        (["gate", "nowhere.json"], "eval.toml"),
+        (["compare", "a", "b"], "a"),
+        (["judge", "nowhere"], "nowhere"),
+        (["launch"], "launch"),
+        ([], "required"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    kept: list[str],
 ) -> None:
-    assert main(["run", str(tmp_path / "nowhere")]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("error: no such data set folder")
+    if arguments[:1] == ["run"]:
+        arguments = [*arguments, *kept]
+        if arguments[1] != "nowhere":
+            arguments.insert(1, str(SAMPLES))
+    try:
+        status = main(arguments)
+    except SystemExit as exc:
+        status = int(exc.code or 0)
+    told = capsys.readouterr()
+    assert status == 2
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert told.err.count("\n") == 1
+    assert said in told.err
+
+
+def test_help_comes_fast_and_names_every_command() -> None:
+    code = "import sys; from eval.cli import main; main(['--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"    {name} " in done.stdout for name in COMMANDS)
+    heavy = "('numpy', 'onnxruntime', 'pydantic')"
+    code = f"import sys; import eval.cli; print([m for m in {heavy} if m in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "[]"

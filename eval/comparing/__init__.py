@@ -1,0 +1,1 @@
+"""Two records side by side: what differs, and whether that could be chance."""

@@ -1,0 +1,1 @@
+"""The deploy gate: the policy, the verdict, and how it is told."""

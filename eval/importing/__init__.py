@@ -1,0 +1,1 @@
+"""Question sets in other layouts, brought into the common schema of ``eval.datasets``."""

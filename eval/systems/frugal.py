@@ -1,0 +1,93 @@
+"""frugal-rag as a system to be asked: the pipeline that serves questions, and its receipts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.datasets import Case
+from eval.outcomes import Cost, Outcome, Quote, StageCost
+from rag.answering import Answering
+from rag.errors import DeadlineError, QuestionTooLongError
+from rag.meter import Place, RequestMeter
+from rag.results import Answer, Citation, Impact, Question, Receipt, TraceStep
+from rag.settings import Settings
+from rag.types import Filter
+
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FrugalRag:
+    """The configured pipeline over an index."""
+
+    pipeline: Answering
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """What it is called in records."""
+        return "frugal-rag"
+
+    def ask(self, case: Case) -> tuple[Outcome, Cost]:
+        """Return what the service would answer, and its receipt; its refusals are outcomes too."""
+        settings = self.settings
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        where = Filter(settings.tenant)
+        question = Question(case.text, where, settings.budget_tokens, deadline, settings.frugality)
+        meter = RequestMeter(place_of(settings))
+        try:
+            answer = self.pipeline.answer(question)
+        except (QuestionTooLongError, DeadlineError) as exc:
+            outcome = Outcome((), "", 0, settings.budget_tokens, refused=True, reason=str(exc))
+            return outcome, metered(meter)
+        return _outcome(answer), cost_of(answer.receipt)
+
+
+def place_of(settings: Settings) -> Place:
+    """Return where the settings say that this runs."""
+    return Place(
+        settings.grid_gco2e_per_kwh,
+        settings.water_litres_per_kwh,
+        settings.region,
+        settings.pue,
+    )
+
+
+def metered(meter: RequestMeter) -> Cost:
+    """Return what a meter has read."""
+    return _cost(meter.seconds(), meter.impact(), meter.trace())
+
+
+def _outcome(answer: Answer) -> Outcome:
+    usage = answer.receipt.usage
+    return Outcome(
+        ranking=answer.context.offered,
+        context=answer.context.text,
+        context_tokens=answer.context.tokens,
+        cap_tokens=answer.context.budget_tokens,
+        answer=answer.text,
+        short=answer.short.text if answer.short else None,
+        citations=tuple(_quote(citation) for citation in answer.citations),
+        refused=answer.abstained,
+        reason=answer.reason,
+        # The engine adds a score's terms in another order in each index: the last bits differ.
+        confidence=round(answer.confidence, 3),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def _quote(citation: Citation) -> Quote:
+    return Quote(citation.doc_id, citation.quote, citation.start, citation.end)
+
+
+def cost_of(receipt: Receipt) -> Cost:
+    """Return what a receipt says that a question took."""
+    return _cost(receipt.seconds, receipt.impact, receipt.trace)
+
+
+def _cost(seconds: float, impact: Impact, trace: Sequence[TraceStep]) -> Cost:
+    stages = tuple(StageCost(step.stage, step.seconds, step.joules) for step in trace)
+    return Cost(seconds, impact.cpu_seconds, impact.joules, impact.gco2e, impact.litres, stages)
