@@ -13,9 +13,9 @@ from rag.demand import DEMAND, CountedIndex, DemandCounter
 from rag.errors import IndexStateError
 from rag.generation import Generation, ReaderSlot, read_current
 from rag.live_index import LiveIndex, OpenGeneration, Published
-from rag.meter import Place
 from rag.pack import Packer
 from rag.pipeline import Parts, Pipeline, Policy
+from rag.place import Place
 from rag.protocols import (
     Analyzer,
     Embedder,

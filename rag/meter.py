@@ -8,18 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rag.impact import carbon, cpu_energy, water
+from rag.place import Place
 from rag.results import Impact, Stage, TraceStep
 from rag.types import Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the service runs: what turns joules into carbon and water; None is unknown."""
-
-    gco2e_per_kwh: float | None
-    litres_per_kwh: float | None
-    region: str | None
-    pue: float
 
 
 @dataclass(slots=True)

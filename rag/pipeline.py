@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from rag import guard
 from rag.answer import Choice, choose
 from rag.finding import Finder, Finding
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
 from rag.pack import Allowance, Need, Packer
+from rag.place import Place
 from rag.protocols import Analyzer, Embedder, IndexReader, Reranker
 from rag.results import Answer, Citation, Context, Question, Receipt, Retrieved, Usage
 from rag.retrieve import Retrieval

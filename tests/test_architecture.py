@@ -19,7 +19,7 @@ PACKAGES = ("rag", "ingest", "eval")
 
 # Lowest first; a module imports from its own layer and from those below.
 LAYERS = {
-    "values": ("", "types errors protocols settings results"),
+    "values": ("", "types errors protocols settings results place"),
     "pure functions": (
         "",
         (

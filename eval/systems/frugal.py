@@ -10,7 +10,8 @@ from eval.datasets import Case
 from eval.outcomes import Cost, Outcome, Quote, StageCost
 from rag.answering import Answering
 from rag.errors import DeadlineError, QuestionTooLongError
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
+from rag.place import Place
 from rag.results import Answer, Citation, Impact, Question, Receipt, TraceStep
 from rag.settings import Settings
 from rag.types import Filter

@@ -20,7 +20,8 @@ from eval.systems.frugal import metered, place_of
 from eval.systems.subjects import LLAMA, LLAMA_HYBRID, Opened, indexed, neural
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_analyzer, build_tokenizer
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
+from rag.place import Place
 from rag.protocols import Tokenizer
 from rag.settings import Settings
 from rag.types import Document

@@ -10,7 +10,8 @@ from rag.acronyms import expanded
 from rag.adapters.analysis import EnglishAnalyzer
 from rag.adapters.memory_index import MemoryIndex
 from rag.finding import Finder
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
+from rag.place import Place
 from rag.results import Passage, Question
 from rag.retrieve import Retrieval
 from rag.types import Chunk, Filter, Point

@@ -10,7 +10,8 @@ from rag.adapters.memory_index import MemoryIndex
 from rag.adapters.overlap_reranker import OverlapReranker
 from rag.build import build_analyzer
 from rag.finding import Finder, Finding
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
+from rag.place import Place
 from rag.results import Question
 from rag.retrieve import Retrieval
 from rag.terms import indexed_text

@@ -4,7 +4,8 @@ import time
 import pytest
 
 from rag.impact import WATTS_PER_BUSY_CPU
-from rag.meter import Place, RequestMeter
+from rag.meter import RequestMeter
+from rag.place import Place
 
 NOWHERE = Place(None, None, None, 1.0)
 

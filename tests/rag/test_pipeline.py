@@ -16,9 +16,9 @@ from rag.adapters.memory_index import MemoryIndex
 from rag.adapters.minilm import DIMENSION, MiniLmEmbedder
 from rag.build import build_analyzer, build_splitter, build_tokenizer
 from rag.errors import DeadlineError, IndexStateError, QuestionTooLongError, UsageError
-from rag.meter import Place
 from rag.pack import Packer
 from rag.pipeline import Parts, Pipeline, Policy
+from rag.place import Place
 from rag.protocols import Embedder, IndexReader
 from rag.results import Answer, Question, Receipt
 from rag.retrieve import Retrieval
