@@ -142,13 +142,13 @@ class Sweep:
         whole = [tried for tried in judged if tried.questions == len(choosing.cases)]
         points = [tried.point(self.goal) for tried in whole]
         best = sorted((whole[i] for i in front(points)), key=lambda t: t.cost(self.goal.cheapest))
-        recommended = _recommended(whole, self.goal)
+        chosen = recommended(whole, self.goal)
         confirmed = None
-        if recommended is not None:
-            (confirmed,) = self._judged(reporting, [recommended.choice], advance)
-        better = _better(best, recommended, self.goal)
-        reason = _reason(recommended, whole, self.goal)
-        return Swept(self.goal, tuple(judged), tuple(best), recommended, confirmed, better, reason)
+        if chosen is not None:
+            (confirmed,) = self._judged(reporting, [chosen.choice], advance)
+        better = _better(best, chosen, self.goal)
+        reason = _reason(chosen, whole, self.goal)
+        return Swept(self.goal, tuple(judged), tuple(best), chosen, confirmed, better, reason)
 
     def _rounds(
         self, choosing: Dataset, wanted: Sequence[Choice], search: Search, advance: Advance
@@ -241,7 +241,7 @@ def _best_first(judged: Sequence[Tried], goal: Goal) -> list[Tried]:
     return [judged[i] for i in order]
 
 
-def _recommended(whole: Sequence[Tried], goal: Goal) -> Tried | None:
+def recommended(whole: Sequence[Tried], goal: Goal) -> Tried | None:
     """Return the setting that reaches the target at the lowest cost, then the lowest other cost.
 
     Of those that are alike in both, the one with the most quality.

@@ -20,11 +20,12 @@ from eval import journal, records
 from eval.datasets import Case, Dataset, load_dataset
 from eval.outcomes import Cost, Outcome
 from eval.run import Plan, evaluate
+from eval.systems.indexed import documents
 from eval.systems.subjects import FrugalSubject, Opened
 from eval.vectors import VectorCache
 from rag.errors import UsageError
 from rag.settings import Settings, load_settings
-from rag.types import Document
+from rag.types import Document, Vector
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 Ask = Callable[[Case, tuple[Outcome, Cost]], tuple[Outcome, Cost]]
@@ -37,6 +38,7 @@ class Watched:
     configured: Settings
     said: Ask
     asked: list[str] = field(default_factory=list)
+    warmed: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -63,7 +65,8 @@ class _WatchedSystem:
     name: str = "frugal-rag"
 
     def ask(self, case: Case) -> tuple[Outcome, Cost]:
-        if not case.id:  # the warm-up
+        if not case.id:
+            self.subject.warmed.append(case.text)
             return self.inner.system.ask(case)
         self.subject.asked.append(case.id)
         return self.subject.said(case, self.inner.system.ask(case))
@@ -101,6 +104,9 @@ def test_two_runs_are_the_same_but_for_times_and_energy(plan_of: Callable[..., P
     assert records.read(plan.path).rows == first.rows
     assert plan.path.stem == first.identity.key
     assert not plan.journal.exists()
+    assert len(plan.subject.warmed) == 2  # once a run, before any question
+    found = [set(row.gold) & set(row.outcome.ranking) for row in first.rows if row.gold]
+    assert sum(map(bool, found)) > len(found) / 2
 
 
 def test_what_was_asked_stands_in_the_name(plan_of: Callable[..., Plan], few: Dataset) -> None:
@@ -156,6 +162,37 @@ def test_a_journal_that_another_run_removed_is_opened_anew(tmp_path: Path) -> No
         kept.add(journal.Entry(0, "q", Cost(0.0, None, None, None, None)))
         with journal.opened(path) as other:
             assert other.entries == ()
+
+
+def test_a_torn_line_is_cut_off_before_anything_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "run.partial"
+    entry = journal.Entry(0, "q", Cost(0.0, None, None, None, None))
+    with journal.opened(path) as kept:
+        kept.add(entry)
+    with path.open("ab") as file:
+        file.write(b'{"repeat": 0, "question": "' + 5000 * b"x")
+    with journal.opened(path) as kept:
+        kept.add(replace(entry, question="r"))
+    with journal.opened(path) as kept:
+        assert [each.question for each in kept.entries] == ["q", "r"]
+    assert b"xx" not in path.read_bytes()
+
+
+def test_the_embedding_of_a_question_is_paid_for_each_time(few: Dataset, tmp_path: Path) -> None:
+    class Vectors(VectorCache):
+        kept = 0
+
+        def put(self, key: bytes, matrix: Vector) -> None:
+            self.kept += 1
+            super().put(key, matrix)
+
+    vectors = Vectors(tmp_path / "vectors.sqlite")
+    document = next(documents(few))
+    with FrugalSubject(load_settings(tier="neural")).opened([document], vectors) as opened:
+        before = vectors.kept
+        assert before == opened.indexing.chunks
+        opened.system.ask(few.cases[0])
+    assert vectors.kept == before
 
 
 def test_records_need_a_folder(plan_of: Callable[..., Plan], tmp_path: Path) -> None:

@@ -118,6 +118,14 @@ def test_times_block_only_over_their_noise(record_of: RecordOf) -> None:
         assert (found.loss or 0) > 0
 
 
+def test_repeats_that_one_side_lacks_do_not_count(record_of: RecordOf) -> None:
+    a = record_of({"safe": RIGHT}, cpu_seconds=(0.0100, 0.0101))
+    longer = record_of({"safe": RIGHT}, cpu_seconds=(0.0101, 0.0100, 0.9))
+    found = of("cpu_seconds", longer, a, may_lose=0)
+    assert found.status == "pass"
+    assert found.value == pytest.approx(0.01005)
+
+
 def test_times_of_another_machine_or_of_single_runs_do_not_block(record_of: RecordOf) -> None:
     a = record_of({"safe": RIGHT}, cpu_seconds=(0.01,))
     slow = record_of({"safe": RIGHT}, cpu_seconds=(0.9,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import pytest
 
 from eval.cli import main
 from eval.datasets import load_dataset
+from eval.records import Record
 from eval.run import Plan
 from eval.statistics import Estimate
 from eval.summary import summary
 from eval.sweeping.recommended import as_text, as_toml, named
-from eval.sweeping.sweep import Goal, Sweep, choices, halves, rounds
+from eval.sweeping.sweep import Goal, Sweep, Tried, choices, halves, recommended, rounds
 from eval.systems.subjects import FrugalSubject
 from rag.errors import SettingsError, UsageError, ValueRangeError
 from rag.settings import load_settings
@@ -100,6 +101,30 @@ def test_the_cheapest_that_is_good_enough_is_recommended(sweep: Sweep) -> None:
     assert swept.better.quality.mean > swept.recommended.quality.mean
     tokens = [tried.context_tokens for tried in swept.front]
     assert tokens == sorted(tokens)
+
+
+def tried(name: str, quality: float, tokens: float, joules: float, record: Record) -> Tried:
+    estimate = Estimate(quality, quality, quality, 10)
+    return Tried({"name": name}, estimate, tokens, joules, 10, record)
+
+
+def test_which_cost_counts_first(record_of: Callable[..., Record]) -> None:
+    record = record_of({"answer_recall": [1.0]})
+    whole = [
+        tried("poor", 0.80, 10, 0.001, record),
+        tried("few tokens, hungry", 0.91, 100, 0.040, record),
+        tried("about as few, spare", 0.90, 104, 0.010, record),
+        tried("more tokens, sparest", 0.95, 130, 0.005, record),
+        tried("as spare, fewer", 0.92, 120, 0.006, record),
+    ]
+    for cheapest, expected in (
+        ("context_tokens", "about as few, spare"),
+        ("joules", "as spare, fewer"),
+    ):
+        found = recommended(whole, Goal(target=0.9, cheapest=cheapest))
+        assert found is not None
+        assert found.choice == {"name": expected}
+    assert recommended(whole, Goal(target=0.99)) is None
 
 
 def test_what_was_asked_is_not_asked_again(sweep: Sweep) -> None:
