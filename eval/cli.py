@@ -11,12 +11,25 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from eval.collecting import cli as collecting
-from eval.commands import compare, gate, judge, report, run, sweep
+from eval.commands import (
+    breakeven,
+    compare,
+    gate,
+    judge,
+    regions,
+    report,
+    run,
+    saved_baseline,
+    sweep,
+)
 from eval.importing import cli as importing
 from rag import __version__
 from rag.terminal import Parser, finished
 
-_COMMANDS = (run, compare, gate, sweep, report, judge, importing, collecting)
+_COMMANDS = (
+    *(run, compare, gate, sweep, report, judge, regions, breakeven, saved_baseline),
+    *(importing, collecting),
+)
 _LEFT_OFF = "interrupted: what was done is kept; run it again to go on from there"
 
 

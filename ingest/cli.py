@@ -18,6 +18,7 @@ from rag.errors import UsageError
 from rag.terminal import Parser, finished
 
 if TYPE_CHECKING:
+    from ingest.green import Green
     from ingest.progress import Progress
     from ingest.sync import SyncRequest
     from rag.settings import Settings
@@ -57,8 +58,20 @@ def _add_sync(commands: argparse._SubParsersAction[Parser]) -> None:
         help="remove this tenant's documents whose files under PATH are gone",
     )
     sync.add_argument("--dry-run", action="store_true", help="say what would be done")
+    _add_green_options(sync)
     _add_run_options(sync)
     sync.set_defaults(command=_sync)
+
+
+def _add_green_options(sync: Parser) -> None:
+    sync.add_argument(
+        "--when-green",
+        action="store_true",
+        help="wait for the hours in which the grid emits least, by --forecast",
+    )
+    sync.add_argument("--deadline", metavar="TIME", help="be done within: 90m, 6h; --when-green")
+    sync.add_argument("--expect", metavar="TIME", help="how long it takes (default: as it took)")
+    sync.add_argument("--forecast", type=Path, metavar="FILE", help="of the grid, CSV or JSON")
 
 
 def _add_retry(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -128,8 +141,11 @@ class _Result(Protocol):
 def _sync(options: argparse.Namespace) -> int:
     from ingest.sync import SyncRequest
 
+    if not options.when_green and (options.deadline or options.expect or options.forecast):
+        remedy = "add --when-green, or leave them out"
+        raise UsageError("nothing waits", "--deadline, --expect, --forecast", remedy)
     request = SyncRequest(tuple(options.paths), delete_missing=options.delete_missing)
-    return _work(options, request, dry_run=options.dry_run)
+    return _work(options, request, dry_run=options.dry_run, when_green=options.when_green)
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -138,17 +154,40 @@ def _retry(options: argparse.Namespace) -> int:
     return _work(options, SyncRequest(retry=True), dry_run=False)
 
 
-def _work(options: argparse.Namespace, request: SyncRequest, *, dry_run: bool) -> int:
+def _work(
+    options: argparse.Namespace,
+    request: SyncRequest,
+    *,
+    dry_run: bool,
+    when_green: bool = False,
+) -> int:
     from ingest.build import build_toolkit
+    from ingest.pace import remember
     from ingest.sync import preview, sync
 
     settings = _settings(
         options, tier=options.tier, drop_near_duplicates=options.drop_near_duplicates
     )
-    run = preview if dry_run else sync
-    report = run(request, build_toolkit(settings), _progress(settings))
+    toolkit, run = build_toolkit(settings), preview if dry_run else sync
+    if when_green:
+        green = _green(options, settings)
+        run = green.preview if dry_run else green.sync
+    report = run(request, toolkit, _progress(settings))
+    remember(toolkit.collection_dir, report)
     _show(options, report)
     return report.exit_code
+
+
+def _green(options: argparse.Namespace, settings: Settings) -> Green:
+    from ingest.green import Green, forecast_source
+    from rag.durations import seconds_of
+    from rag.terminal import tell
+
+    if options.deadline is None:
+        raise UsageError("no deadline", "--when-green", "say when it must be done: --deadline 6h")
+    expected = None if options.expect is None else seconds_of(options.expect)
+    source = forecast_source(settings, options.forecast)
+    return Green(seconds_of(options.deadline), expected, source, tell)
 
 
 def _embed(options: argparse.Namespace) -> int:

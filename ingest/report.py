@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from ingest.deadletter import DeadLetter
+from rag.durations import worded
+from rag.results import SignedInterval
 from rag.types import Interval
 
 
@@ -67,6 +69,26 @@ class DuplicateCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class GreenStart:
+    """How a run waited for a greener grid, and what the forecast says that it saved.
+
+    ``asked`` and ``started`` are UTC, ISO 8601. The intensities are means over the run's expected
+    length [gCO2e/kWh], the first for a start when it was asked for; ``saved_gco2e`` is for the
+    energy that the run took [g]. None is unknown.
+    """
+
+    asked: str
+    started: str
+    waited_seconds: float
+    reason: str
+    source: str | None
+    now_gco2e_per_kwh: float | None
+    then_gco2e_per_kwh: float | None
+    saved_share: float | None
+    saved_gco2e: SignedInterval | None
+
+
+@dataclass(frozen=True, slots=True)
 class SyncReport:
     """The result of one run; ``generation`` is what is published after it, if anything."""
 
@@ -83,6 +105,7 @@ class SyncReport:
     failures: tuple[DeadLetter, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    green: GreenStart | None = None
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +120,7 @@ class SyncReport:
         """Return the report as people read it."""
         lines = [_headline(self), *_file_lines(self), *_chunk_lines(self)]
         lines += cost_lines(self.stages, self.joules)
+        lines += _green_lines(self.green)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *_failures(self)])
 
 
@@ -159,6 +183,18 @@ def cost_lines(stages: Sequence[StageCost], joules: Interval | None) -> list[str
     return lines
 
 
+def _green_lines(green: GreenStart | None) -> list[str]:
+    if green is None:
+        return []
+    lines = [f"  start       {green.reason}; waited {worded(green.waited_seconds)}"]
+    now, then = green.now_gco2e_per_kwh, green.then_gco2e_per_kwh
+    if now is None or then is None:
+        return [*lines, "  saved       unknown: no forecast tells"]
+    share = "" if green.saved_share is None else f" ({-green.saved_share:+.0%})"
+    grams = f": {_range(green.saved_gco2e)} gCO2e saved" if green.saved_gco2e else ""
+    return [*lines, f"  saved       {then:.0f} instead of {now:.0f} gCO2e/kWh{share}{grams}"]
+
+
 def _failures(report: SyncReport) -> list[str]:
     lines = []
     for letter in report.failures:
@@ -170,5 +206,5 @@ def _failures(report: SyncReport) -> list[str]:
     return lines
 
 
-def _range(interval: Interval) -> str:
+def _range(interval: Interval | SignedInterval) -> str:
     return f"{interval.low:.3g} to {interval.high:.3g}"

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.answering import Answering, PinnedAnswering
+from rag.build_power import build_power
 from rag.demand import DEMAND, CountedIndex, DemandCounter
 from rag.errors import IndexStateError
 from rag.generation import Generation, ReaderSlot, read_current
+from rag.grid.siting import sited
+from rag.ledger import Ledger, ledger_folder
 from rag.live_index import LiveIndex, OpenGeneration, Published
 from rag.pack import Packer
 from rag.pipeline import Parts, Pipeline, Policy
-from rag.place import Place
 from rag.protocols import (
     Analyzer,
     Embedder,
@@ -25,7 +27,9 @@ from rag.protocols import (
     SentenceSplitter,
     Tokenizer,
 )
+from rag.recording import RecordedAnswering
 from rag.retrieve import Retrieval
+from rag.saved import read_comparison
 from rag.settings import Settings
 from rag.terms import TERMS_VERSION
 
@@ -131,13 +135,10 @@ def _policy(settings: Settings) -> Policy:
         ),
         answer_threshold=settings.answer_threshold,
         max_question_chars=settings.max_question_chars,
-        place=Place(
-            settings.grid_gco2e_per_kwh,
-            settings.water_litres_per_kwh,
-            settings.region,
-            settings.pue,
-        ),
+        place=sited(settings),
         fingerprint=settings.fingerprint(),
+        power=build_power(),
+        baseline=read_comparison(settings.saved_baseline) if settings.saved_baseline else None,
     )
 
 
@@ -158,9 +159,20 @@ def build_live_index(settings: Settings) -> LiveIndex:
     return LiveIndex(Published(str(collection), current, opened))
 
 
-def build_answering(settings: Settings, live: LiveIndex) -> Answering:
-    """Return the pipeline over a live index, each question on one generation of it."""
-    return PinnedAnswering(build_pipeline(settings, live, lambda: live.generation), live)
+def build_answering(settings: Settings, live: LiveIndex, ledger: Ledger | None = None) -> Answering:
+    """Return the pipeline over a live index, each question on one generation of it.
+
+    What answers cost is written to the ledger, if there is one.
+    """
+    pinned = PinnedAnswering(build_pipeline(settings, live, lambda: live.generation), live)
+    return RecordedAnswering(pinned, ledger, settings.tier) if ledger else pinned
+
+
+def build_ledger(settings: Settings) -> Ledger | None:
+    """Return the collection's ledger, or None if none is to be kept; nothing is opened yet."""
+    if not settings.ledger:
+        return None
+    return Ledger(ledger_folder(settings), settings.ledger_months)
 
 
 def build_server_config(settings: Settings, dimension: int | None) -> ServerConfig:

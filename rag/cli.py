@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``rag retrieve``, ``rag serve``.
+"""The command line: ``rag ask``, ``rag retrieve``, ``rag serve``, ``rag impact``.
 
 Stdout carries the result and nothing else. Exit status: 0 done (an abstention is a result), 1
 error, 2 usage, 130 interrupted.
@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rag import __version__
+from rag.errors import UsageError
 from rag.terminal import Parser, finished
 
 if TYPE_CHECKING:
     from rag.answering import Answering
+    from rag.ledger_sums import Period
     from rag.service.schemas import QueryResponse, RetrieveResponse
     from rag.settings import Settings
 
@@ -39,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_retrieve(commands)
     _add_serve(commands)
+    _add_impact(commands)
     return parser
 
 
@@ -63,6 +66,31 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     serve.add_argument("--port", type=int, help="port; 0 picks a free one (default: 8080)")
     _add_common_options(serve)
     serve.set_defaults(command=_serve)
+
+
+def _add_impact(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "tell what answers cost: energy, carbon, water, tokens"
+    impact = commands.add_parser("impact", help=text, description=_sentence(text))
+    impact.add_argument(
+        "--from", dest="first", metavar="DATE", help="first day (UTC; default: of the month)"
+    )
+    impact.add_argument(
+        "--to", dest="last", metavar="DATE", help="last day, inclusive (default: today)"
+    )
+    impact.add_argument(
+        "--by", choices=("tenant", "tier", "model", "stage"), help="what to group by"
+    )
+    form = impact.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="print the body that the HTTP service returns"
+    )
+    form.add_argument("--csv", action="store_true", help="one row a period and group, exact sums")
+    impact.add_argument(
+        "--period", choices=("day", "month"), help="period of a row of --csv (default: month)"
+    )
+    _add_place_options(impact)
+    impact.add_argument("--debug", action="store_true", help="show tracebacks")
+    impact.set_defaults(command=_impact, tenant=None, tier=None)
 
 
 def _sentence(text: str) -> str:
@@ -95,10 +123,14 @@ def _add_question_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tenant", help="whose documents")
-    parser.add_argument("--collection", help="which set of documents")
-    parser.add_argument("--data-dir", metavar="DIR", help="where collections are stored")
+    _add_place_options(parser)
     parser.add_argument("--tier", choices=("lexical", "neural"), help="with or without vectors")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_place_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--collection", help="which set of documents")
+    parser.add_argument("--data-dir", metavar="DIR", help="where collections are stored")
 
 
 def _ask(options: argparse.Namespace) -> None:
@@ -169,7 +201,7 @@ def _settings(options: argparse.Namespace, **more: object) -> Settings:
 @contextmanager
 def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answering]]:
     from rag import logs
-    from rag.build import build_answering, build_live_index
+    from rag.build import build_answering, build_ledger, build_live_index
 
     settings = _settings(options)
     if options.debug:
@@ -181,10 +213,13 @@ def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answerin
     problem = live.problem()
     if problem is not None:  # before the model is loaded, which takes longer
         raise problem
+    ledger = build_ledger(settings)
     try:
-        yield settings, build_answering(settings, live)
+        yield settings, build_answering(settings, live, ledger)
     finally:
         live.close()
+        if ledger is not None:
+            ledger.close()
 
 
 def _deadline(settings: Settings) -> float:
@@ -195,7 +230,7 @@ def _deadline(settings: Settings) -> float:
 
 def _serve(options: argparse.Namespace) -> None:
     from rag import logs
-    from rag.build import build_answering, build_live_index
+    from rag.build import build_answering, build_ledger, build_live_index
     from rag.service.app import create_app
     from rag.service.server import listen, serve
 
@@ -204,8 +239,31 @@ def _serve(options: argparse.Namespace) -> None:
     logs.configure(sys.stderr)
     live = build_live_index(settings)
     live.follow()
+    ledger = build_ledger(settings)
     try:
-        app = create_app(settings, build_answering(settings, live), live.problem)
+        app = create_app(settings, build_answering(settings, live, ledger), live.problem, ledger)
         serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
     finally:
         live.close()
+        if ledger is not None:
+            ledger.close()
+
+
+def _impact(options: argparse.Namespace) -> None:
+    from rag.impact_text import impact_csv, impact_text
+    from rag.ledger import ledger_folder
+    from rag.ledger_sums import days_between, read_report, today
+    from rag.service.impact_schemas import report_body
+
+    if options.period and not options.csv:
+        raise UsageError("no periods without --csv", f"--period {options.period}", "add --csv")
+    settings = _settings(options)
+    days = days_between(options.first, options.last, today())
+    period: Period = (options.period or "month") if options.csv else "all"
+    report = read_report(ledger_folder(settings), days, options.by, period)
+    if options.csv:
+        print(impact_csv(report), end="")
+    elif options.json:
+        print(report_body(report).model_dump_json(by_alias=True))
+    else:
+        print(impact_text(report))

@@ -3,19 +3,68 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from rag.impact import carbon, cpu_energy, water
+from rag.metering.power import EstimatedPower, PowerSource
 from rag.place import Place
 from rag.results import Impact, Stage, TraceStep
-from rag.types import Interval
+from rag.types import Basis, Interval
 
 
-@dataclass(slots=True)
-class _Step:
-    decision: str = ""
+# Tuples and one interval a stage: making the values is most of what metering costs.
+class _Clocks(NamedTuple):
+    """Wall time, CPU time of this thread and of this process [s]."""
+
+    wall: float
+    thread: float
+    process: float
+
+
+def _clocks() -> _Clocks:
+    return _Clocks(time.monotonic(), time.thread_time(), time.process_time())
+
+
+class _Stage(NamedTuple):
+    name: Stage
+    decision: str
+    used: _Clocks
+
+
+class _Settled(NamedTuple):
+    """What a second of CPU time costs [J/s], settled when there were so many stages."""
+
+    stages: int
+    per_second: Interval
+    basis: Basis
+
+    def of(self, used: _Clocks) -> Interval:
+        """Return the energy of CPU time [J]: that of the thread, at most that of the process."""
+        second = self.per_second
+        return Interval(used.thread * second.low, used.process * second.high)
+
+
+class Step:
+    """A stage while it lasts; set ``decision`` to say what was decided."""
+
+    __slots__ = ("_name", "_stages", "_start", "decision")
+
+    def __init__(self, name: Stage, stages: list[_Stage]) -> None:
+        self.decision = ""
+        self._name = name
+        self._stages = stages
+        self._start = _clocks()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._stages.append(_Stage(self._name, self.decision, _since(self._start)))
 
 
 @dataclass(slots=True)
@@ -24,50 +73,65 @@ class RequestMeter:
 
     The low bound is the CPU time of this thread; the high bound that of the whole process in the
     meantime, which also holds work that libraries do on threads of their own (and, under load,
-    other requests' work): the truth lies between.
+    other requests' work): the truth lies between. Waiting costs nothing, however long it takes.
+
+    Energy is CPU time times what a second of it costs by ``power``: measured where the machine's
+    counters can be read, else estimated (how shared and idle energy is attributed:
+    ``rag.metering.power``). It is settled when it is first asked for after a stage, so stages and
+    whole agree.
     """
 
     place: Place
-    _steps: list[TraceStep] = field(default_factory=list)
-    _start: float = field(default_factory=time.monotonic)
-    _thread: float = field(default_factory=time.thread_time)
-    _process: float = field(default_factory=time.process_time)
+    power: PowerSource = field(default_factory=EstimatedPower)
+    _stages: list[_Stage] = field(default_factory=list)
+    _settled: _Settled | None = None
+    _start: _Clocks = field(default_factory=_clocks)
 
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[_Step]:
-        """Measure one stage; set ``decision`` on what it yields to say what was decided."""
-        step = _Step()
-        start, thread, process = time.monotonic(), time.thread_time(), time.process_time()
-        yield step
-        joules = self._energy(_used(thread, process))
-        seconds = time.monotonic() - start
-        self._steps.append(TraceStep(name, step.decision, seconds, joules))
+    def __post_init__(self) -> None:
+        # The window in which a long request is measured begins with it.
+        self.power.now()
+
+    def stage(self, name: Stage) -> Step:
+        """Measure what is done inside ``with``; a stage that fails is not traced."""
+        return Step(name, self._stages)
 
     def seconds(self) -> float:
         """Return the wall time since the request began [s]."""
-        return time.monotonic() - self._start
+        return time.monotonic() - self._start.wall
 
     def trace(self) -> tuple[TraceStep, ...]:
         """Return the stages so far."""
-        return tuple(self._steps)
+        cost = self._cost()
+        return tuple(
+            TraceStep(name, decision, used.wall, cost.of(used))
+            for name, decision, used in self._stages
+        )
 
     def impact(self) -> Impact:
-        """Return the cost so far, estimated from CPU time."""
-        used = _used(self._thread, self._process)
-        joules = self._energy(used)
+        """Return the cost so far, and whether it is measured or estimated."""
+        used, cost = _since(self._start), self._cost()
+        joules = cost.of(used)
         return Impact(
             joules=joules,
             gco2e=carbon(joules, self.place.gco2e_per_kwh),
             litres=water(joules, self.place.litres_per_kwh),
-            cpu_seconds=used,
-            basis="estimated",
+            cpu_seconds=Interval(used.thread, used.process),
+            basis=cost.basis,
             region=self.place.region,
+            grid=self.place.intensity,
         )
 
-    def _energy(self, used: Interval) -> Interval:
-        return cpu_energy(used, pue=self.place.pue)
+    def _cost(self) -> _Settled:
+        if self._settled is None or self._settled.stages != len(self._stages):
+            power = self.power.now()
+            second = cpu_energy(Interval(1.0, 1.0), watts=power.watts, pue=self.place.pue)
+            self._settled = _Settled(len(self._stages), second, power.basis)
+        return self._settled
 
 
-def _used(thread: float, process: float) -> Interval:
-    low = time.thread_time() - thread
-    return Interval(low, max(low, time.process_time() - process))
+def _since(start: _Clocks) -> _Clocks:
+    """Return what has passed; the process has worked at least as long as its thread."""
+    # In this order what is read later has also seen what was read before.
+    thread = time.thread_time() - start.thread
+    process = time.process_time() - start.process
+    return _Clocks(time.monotonic() - start.wall, thread, max(thread, process))

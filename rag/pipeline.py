@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rag import guard
 from rag.answer import Choice, choose
 from rag.finding import Finder, Finding
 from rag.meter import RequestMeter
+from rag.metering.power import EstimatedPower, PowerSource
 from rag.pack import Allowance, Need, Packer
 from rag.place import Place
 from rag.protocols import Analyzer, Embedder, IndexReader, Reranker
 from rag.results import Answer, Citation, Context, Question, Receipt, Retrieved, Usage
 from rag.retrieve import Retrieval
+from rag.saved import Comparison
 from rag.verify import cite, groundedness
 from rag.worth import price
 
@@ -39,8 +41,10 @@ class Policy:
     retrieval: Retrieval
     answer_threshold: float
     max_question_chars: int
-    place: Place
+    place: Callable[[], Place]
     fingerprint: str
+    baseline: Comparison | None = None
+    power: PowerSource = field(default_factory=EstimatedPower)
 
 
 class Pipeline:
@@ -61,7 +65,7 @@ class Pipeline:
             IndexStateError: Nothing has been ingested yet.
             DeadlineError: The deadline passed.
         """
-        meter = RequestMeter(self._policy.place)
+        meter = self._meter()
         _, context = self._context(question, meter)
         return Retrieved(context, self._receipt(context, meter))
 
@@ -73,7 +77,7 @@ class Pipeline:
             IndexStateError: Nothing has been ingested yet.
             DeadlineError: The deadline passed.
         """
-        meter = RequestMeter(self._policy.place)
+        meter = self._meter()
         finding, context = self._context(question, meter)
         with meter.stage("answer") as step:
             guard.check_deadline(question, "answer")
@@ -94,7 +98,10 @@ class Pipeline:
             IndexStateError: Nothing has been ingested yet.
             DeadlineError: The deadline passed.
         """
-        return self._choice(*self._context(question, RequestMeter(self._policy.place)))
+        return self._choice(*self._context(question, self._meter()))
+
+    def _meter(self) -> RequestMeter:
+        return RequestMeter(self._policy.place(), self._policy.power)
 
     def _choice(self, finding: Finding, context: Context) -> Choice | None:
         return choose(finding.question.text, finding.found, context, self._parts.analyzer)
@@ -165,17 +172,19 @@ class Pipeline:
         )
 
     def _receipt(self, context: Context, meter: RequestMeter) -> Receipt:
+        usage = Usage(
+            context_tokens=context.tokens,
+            budget_tokens=context.budget_tokens,
+            prompt_tokens=None,
+            cached_tokens=None,
+            completion_tokens=None,
+            tokenizer=self._parts.packer.tokenizer.name,
+        )
+        impact, baseline = meter.impact(), self._policy.baseline
         return Receipt(
-            usage=Usage(
-                context_tokens=context.tokens,
-                budget_tokens=context.budget_tokens,
-                prompt_tokens=None,
-                cached_tokens=None,
-                completion_tokens=None,
-                tokenizer=self._parts.packer.tokenizer.name,
-            ),
-            impact=meter.impact(),
-            saved=None,
+            usage=usage,
+            impact=impact,
+            saved=baseline.saved(usage, impact) if baseline else None,
             cache="off",
             trace=meter.trace(),
             fingerprint=self._policy.fingerprint,

@@ -71,6 +71,24 @@ class GroundednessScorer(Protocol):
         """Return for each statement the probability that the evidence supports it, in [0, 1]."""
 
 
+class EnergyCounter(Protocol):
+    """A counter of energy in the machine; it never raises, and warns once when it cannot be read.
+
+    A read may be dear and is made by one sampler, not by each request.
+    """
+
+    @property
+    def name(self) -> str:
+        """What is counted, such as ``rapl``."""
+
+    def read(self) -> float | None:
+        """Return the energy since the counter was opened [J], never less than before.
+
+        None where it cannot be read, or where what passed since the last read is not known (a
+        reset, or perhaps more than one wrap-around); the next reading then goes on from there.
+        """
+
+
 class IndexReader(Protocol):
     """The read side of an index over chunks."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rag.service.saved_schemas import SavedBody
     from rag.service.schemas import (
         CitationBody,
         ImpactBody,
@@ -62,8 +63,15 @@ def receipt_line(response: ReceiptBody) -> str:
             f"{response.seconds * 1000:.0f} ms",
             _energy(response.impact),
             _carbon(response.impact),
+            *_saved(response.saved),
         )
     )
+
+
+def _saved(saved: SavedBody | None) -> Iterator[str]:
+    if saved is not None and saved.context_tokens is not None:
+        few = "fewer" if saved.context_tokens >= 0 else "more"
+        yield f"{abs(saved.context_tokens):.0f} context tokens {few} than {saved.system}"
 
 
 def _energy(impact: ImpactBody) -> str:
@@ -75,7 +83,8 @@ def _energy(impact: ImpactBody) -> str:
 def _carbon(impact: ImpactBody) -> str:
     if impact.gco2e is None:
         return "carbon unknown (set grid_gco2e_per_kwh)"
-    return f"{_range(impact.gco2e)} gCO2e"
+    stands_in = f" ({impact.grid.source})" if impact.grid and impact.grid.fallback else ""
+    return f"{_range(impact.gco2e)} gCO2e{stands_in}"
 
 
 def _range(interval: IntervalBody) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rag.errors import ValueRangeError
+from rag.grid.intensity import Intensity
 from rag.types import Basis, Chunk, Filter, Interval, Span
 
 Stage: TypeAlias = Literal["guard", "cache", "retrieve", "rerank", "pack", "answer", "verify"]
@@ -148,6 +149,38 @@ class Impact:
     cpu_seconds: Interval | None
     basis: Basis
     region: str | None
+    grid: Intensity | None = None  # what gco2e was counted with, and who says so
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInterval:
+    """A difference known to lie in ``[low, high]``; below 0 where the second was the larger."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueRangeError("interval", f"[{self.low}, {self.high}]", "use low <= high")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A baseline's mean cost of a question less this answer's cost; below 0: this one cost more.
+
+    ``system`` was measured in the evaluation ``record`` on ``machine``: elsewhere only tokens are
+    compared. ``joules`` [J], ``gco2e`` [g], ``litres`` [L]. None is unknown.
+    """
+
+    context_tokens: float | None
+    prompt_tokens: float | None
+    joules: SignedInterval | None
+    gco2e: SignedInterval | None
+    litres: SignedInterval | None
+    system: str
+    record: str
+    machine: str
+    same_machine: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +197,12 @@ class TraceStep:
 class Receipt:
     """What every result carries: usage, impact, the way it went, and what produced it.
 
-    ``saved`` is None until the evaluation has measured a baseline for this configuration.
+    ``saved`` is None where no measured baseline is configured.
     """
 
     usage: Usage
     impact: Impact
-    saved: Impact | None
+    saved: Saved | None
     cache: Literal["off", "miss", "exact", "semantic"]
     trace: tuple[TraceStep, ...]
     fingerprint: str

@@ -22,7 +22,17 @@ from pydantic_settings import (
 from rag.errors import SettingsError
 
 _UNANSWERING = {
-    *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log")
+    *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log"),
+    *("ledger", "ledger_months"),
+    *("grid_file", "saved_baseline"),
+    *("grid_source", "grid_zone", "grid_country", "grid_intensity_file", "grid_url", "grid_user"),
+    *("grid_api_key", "grid_seconds", "grid_market_gco2e_per_kwh", "water_site_litres_per_kwh"),
+    *("embodied_kgco2e", "machine_lifetime_years", "embodied_share"),
+}
+_NEEDED_BY_SOURCE = {
+    "file": ("grid_intensity_file",),
+    "electricitymaps": ("grid_api_key",),
+    "watttime": ("grid_user", "grid_api_key"),
 }
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -104,16 +114,64 @@ class Settings(BaseSettings):
     grid_gco2e_per_kwh: float | None = Field(
         None, ge=0, le=2000, description="carbon intensity where this runs; unknown if unset"
     )
+    grid_file: Path | None = Field(
+        None, description="forecast of the grid's carbon intensity, for runs that may wait"
+    )
+    grid_source: Literal["setting", "packaged", "file", "electricitymaps", "watttime"] = Field(
+        "setting", description="what says the carbon intensity: `grid_gco2e_per_kwh`, or one below"
+    )
+    grid_zone: str | None = Field(
+        None, max_length=64, description="where this runs, as `grid_source` calls it: DEU, DE"
+    )
+    grid_country: str | None = Field(
+        None, max_length=3, description="its ISO 3166 code of three letters, for packaged values"
+    )
+    grid_intensity_file: Path | None = Field(
+        None, description="intensities by zone, JSON or CSV, for `file`"
+    )
+    grid_url: str | None = Field(
+        None, max_length=512, description="address of the live source, if not its own"
+    )
+    grid_user: str | None = Field(None, max_length=256, description="WattTime account")
+    grid_api_key: SecretStr | None = Field(
+        None, description="Electricity Maps key, or WattTime password"
+    )
+    grid_seconds: float = Field(
+        3.0, gt=0, le=60, description="deadline of a call to the live source [s]"
+    )
+    grid_market_gco2e_per_kwh: float | None = Field(
+        None, ge=0, le=2000, description="carbon intensity by contract; kept apart"
+    )
     water_litres_per_kwh: float | None = Field(
         None, ge=0, le=100, description="water use where this runs; unknown if unset"
     )
+    water_site_litres_per_kwh: float | None = Field(
+        None, ge=0, le=100, description="water used on site per machine kWh (WUE); 0 if none"
+    )
     region: str | None = Field(None, max_length=64, description="name of the place, for receipts")
     pue: float = Field(1.0, ge=1, le=3, description="power usage effectiveness of the place")
+    embodied_kgco2e: float | None = Field(
+        None, ge=0, le=1e6, description="emissions of making the machine [kgCO2e]"
+    )
+    machine_lifetime_years: float | None = Field(
+        None, gt=0, le=50, description="how long the machine is used [years]"
+    )
+    embodied_share: float = Field(
+        1.0, gt=0, le=1, description="part of the machine that is reserved for this service"
+    )
+
+    saved_baseline: Path | None = Field(
+        None, description="what a question costs elsewhere, by rag-eval saved-baseline"
+    )
 
     host: str = Field("127.0.0.1", description="address the service binds")
     port: int = Field(8080, ge=0, le=65535, description="port of the service; 0 picks a free one")
     question_log: Path | None = Field(
         None, description="file to which the service appends the text of each question"
+    )
+    ledger: bool = Field(True, description="keep what each answer cost")
+    ledger_months: int = Field(
+        24, ge=1, le=1200, description="months for which single answers' costs are kept"
     )
 
     @model_validator(mode="before")
@@ -124,6 +182,14 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"unknown environment variable {', '.join(unknown)}")
         return values
+
+    @model_validator(mode="after")
+    def _source_is_complete(self) -> Settings:
+        needed = ["grid_zone", *_NEEDED_BY_SOURCE.get(self.grid_source, ())]
+        missing = [name for name in needed if getattr(self, name) is None]
+        if self.grid_source != "setting" and missing:
+            raise ValueError(f"grid_source {self.grid_source} needs {' and '.join(missing)}")
+        return self
 
     @classmethod
     def settings_customise_sources(

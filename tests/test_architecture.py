@@ -19,26 +19,37 @@ PACKAGES = ("rag", "ingest", "eval")
 
 # Lowest first; a module imports from its own layer and from those below.
 LAYERS = {
-    "values": ("", "types errors protocols settings results place"),
+    "values": ("", "types errors protocols settings results place grid grid.intensity"),
     "pure functions": (
         "",
         (
             "acronyms kinds phrases bm25 dates fuse impact leaning links worth pack payload terms"
-            " filetree claims quantities opposites meaning grounding_signals"
+            " filetree claims quantities opposites meaning grounding_signals ledger_entry"
+            " grid.answers grid.http grid.electricity_maps grid.watttime grid.packaged grid.file"
+            " grid.live grid.siting grid.forecast grid.forecast_file grid.waiting durations saved"
+            " metering metering.machine metering.processor metering.power"
+            " generation_energy generation_energy.equations generation_energy.hardware"
+            " generation_energy.models generation_energy.serving generation_energy.estimate"
         ),
     ),
     "stages": (
         "",
         (
             "retrieve rerank hops finding spelling short answer verify guard meter generation"
-            " live_index demand grounding"
+            " live_index demand grounding ledger_file ledger_sums ledger"
         ),
     ),
-    "pipeline": ("", "pipeline answering"),
-    "composition root": ("", "build"),
+    "pipeline": ("", "pipeline answering recording"),
+    "composition root": ("", "build build_power"),
     "logs": ("", "logs question_log"),
-    "service": ("service.", "examples limits problems schemas app server"),
-    "command line": ("", "receipts terminal cli"),
+    "service": (
+        "service.",
+        (
+            "examples limits problems saved_schemas grid_schemas schemas metrics impact_schemas"
+            " impact_routes app server"
+        ),
+    ),
+    "command line": ("", "receipts impact_text terminal cli"),
 }
 BELOW_ADAPTERS = ("values", "pure functions")
 

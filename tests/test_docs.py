@@ -15,6 +15,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import SecretStr
 
+from eval.breakeven_file import read_plan
 from eval.gating.policy import load_policy
 from eval.measures import MEASURES
 from rag.settings import Settings, load_settings
@@ -159,6 +160,9 @@ def test_settings_files_can_be_used(
     path.write_text(block.text, encoding="utf-8")
     if "[measures." in block.text:
         assert load_policy(path).measures
+        return
+    if "[models." in block.text:
+        assert read_plan(path).ways
         return
     monkeypatch.setenv("RAG_CONFIG", str(path))
     settings = load_settings()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eval.datasets import Case
 from eval.outcomes import Cost, Outcome, Quote, StageCost
 from rag.answering import Answering
 from rag.errors import DeadlineError, QuestionTooLongError
+from rag.grid.siting import fixed_place
 from rag.meter import RequestMeter
 from rag.place import Place
 from rag.results import Answer, Citation, Impact, Question, Receipt, TraceStep
@@ -25,6 +26,10 @@ class FrugalRag:
 
     pipeline: Answering
     settings: Settings
+    place: Place = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", place_of(self.settings))
 
     @property
     def name(self) -> str:
@@ -37,7 +42,7 @@ class FrugalRag:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         where = Filter(settings.tenant)
         question = Question(case.text, where, settings.budget_tokens, deadline, settings.frugality)
-        meter = RequestMeter(place_of(settings))
+        meter = RequestMeter(self.place)
         try:
             answer = self.pipeline.answer(question)
         except (QuestionTooLongError, DeadlineError) as exc:
@@ -48,12 +53,7 @@ class FrugalRag:
 
 def place_of(settings: Settings) -> Place:
     """Return where the settings say that this runs."""
-    return Place(
-        settings.grid_gco2e_per_kwh,
-        settings.water_litres_per_kwh,
-        settings.region,
-        settings.pue,
-    )
+    return fixed_place(settings)
 
 
 def metered(meter: RequestMeter) -> Cost:

@@ -20,7 +20,9 @@ from eval.systems.frugal import metered, place_of
 from eval.systems.subjects import LLAMA, LLAMA_HYBRID, Opened, indexed, neural
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_analyzer, build_tokenizer
+from rag.build_power import build_power
 from rag.meter import RequestMeter
+from rag.metering.power import PowerSource
 from rag.place import Place
 from rag.protocols import Tokenizer
 from rag.settings import Settings
@@ -84,7 +86,8 @@ class LlamaSubject:
             retriever = llama_index.dense_retriever(index, NODES)
         indexing = indexed(started, settings, len(nodes), cached)
         tokenizer = build_tokenizer(settings)
-        yield Opened(_Llama(self.name, retriever, tokenizer, place_of(settings)), indexing)
+        asked = _Llama(self.name, retriever, tokenizer, place_of(settings), build_power())
+        yield Opened(asked, indexing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,11 @@ class _Llama:
     retriever: Any
     tokenizer: Tokenizer
     place: Place
+    power: PowerSource
 
     def ask(self, case: Case) -> tuple[Outcome, Cost]:
         """Return the context that would be sent, and what finding it took."""
-        meter = RequestMeter(self.place)
+        meter = RequestMeter(self.place, self.power)
         with meter.stage("retrieve") as step:
             text, documents = llama_index.shown(self.retriever, case.text)
             step.decision = f"{len(documents)} documents"

@@ -15,11 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from rag import __version__, logs
 from rag.answering import Answering
 from rag.errors import RagError
+from rag.ledger import Ledger
 from rag.question_log import QuestionLog
 from rag.results import Question, Receipt
 from rag.service import problems
 from rag.service.examples import ANSWER, CONTEXT
+from rag.service.impact_routes import add_impact, add_metrics
 from rag.service.limits import Boundary, Gate, body_limit
+from rag.service.metrics import Metrics
 from rag.service.problems import Problem
 from rag.service.schemas import (
     HealthBody,
@@ -43,9 +46,20 @@ _DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457)."
 )
 
+# The interactive pages would load their scripts from another host.
+_INTERFACE: Mapping[str, Any] = {
+    "version": __version__,
+    "description": _DESCRIPTION,
+    "docs_url": None,
+    "redoc_url": None,
+}
+
 
 def create_app(
-    settings: Settings, pipeline: Answering, ready: Callable[[], RagError | None]
+    settings: Settings,
+    pipeline: Answering,
+    ready: Callable[[], RagError | None],
+    ledger: Ledger | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -53,43 +67,42 @@ def create_app(
         settings: Limits, defaults of requests, and the fingerprint.
         pipeline: What answers; called from several threads.
         ready: Returns why no question can be answered now, or None when it can.
+        ledger: Where the pipeline writes what its answers cost, to be read over HTTP.
     """
-    questions = _Questions(settings, pipeline)
+    metrics = Metrics()
+    questions = _Questions(settings, pipeline, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         questions.gate.close()
 
-    # The interactive pages would load their scripts from another host.
-    app = FastAPI(
-        title="frugal-rag",
-        version=__version__,
-        description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-    )
+    app = FastAPI(title="frugal-rag", lifespan=lifespan, **_INTERFACE)
     app.add_middleware(
         Boundary,
         limit_bytes=body_limit(settings.max_question_chars),
         limit_seconds=settings.deadline_seconds,
+        refused=metrics.refused,
     )
-    _add_handlers(app)
+    _add_handlers(app, metrics)
     _add_questions(app, questions)
     _add_health(app, settings, ready)
+    add_impact(app, ledger, _documented(None, 400, 422))
+    add_metrics(app, metrics, ledger)
     return app
 
 
 class _Questions:
     """Takes checked bodies through the pipeline, on the gate's threads."""
 
-    def __init__(self, settings: Settings, pipeline: Answering) -> None:
+    def __init__(self, settings: Settings, pipeline: Answering, metrics: Metrics) -> None:
         workers = settings.concurrent_questions
         self._settings = settings
         self._pipeline = pipeline
         self._kept = QuestionLog(settings.question_log) if settings.question_log else None
+        self._metrics = metrics
         self.gate = Gate(workers, _QUEUE_PER_WORKER * workers)
+        metrics.watch("queue", "Questions that wait for a thread", lambda: self.gate.waiting)
 
     async def query(self, body: QueryBody, request: Request) -> Response:
         """Answer a question, or abstain with the reason and the nearest sources."""
@@ -113,6 +126,7 @@ class _Questions:
 
     def _log(self, question: Question, receipt: Receipt, *, abstained: bool | None) -> None:
         _log_answer(question, receipt, {"abstained": abstained})
+        self._metrics.answered(question.where.tenant, receipt, abstained=abstained)
         if self._kept is not None:
             self._kept.add(question, receipt, abstained=abstained)
 
@@ -123,12 +137,15 @@ class _Questions:
         question = to_question(body, self._settings, deadline)
         if self.gate.full:
             seconds = math.ceil(self._settings.deadline_seconds / 2)
-            return _refused(problems.overloaded(self.gate.waiting, seconds), question)
+            return self._refused(problems.overloaded(self.gate.waiting, seconds), question)
         try:
             content = await self.gate.run(lambda: work(question), deadline)
         except RagError as error:
-            return _refused(problems.from_error(error), question)
+            return self._refused(problems.from_error(error), question)
         return Response(content, media_type="application/json")
+
+    def _refused(self, problem: Problem, question: Question) -> Response:
+        return _refused(problem, self._metrics, _asked(question))
 
 
 def _add_questions(app: FastAPI, questions: _Questions) -> None:
@@ -173,20 +190,25 @@ def _add_health(app: FastAPI, settings: Settings, ready: Callable[[], RagError |
     )
 
 
-def _add_handlers(app: FastAPI) -> None:
+def _add_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> Response:
         errors = exc.errors()
         content_type = request.headers.get("content-type", "")
         if errors[0]["loc"] == ("body",) and isinstance(errors[0].get("input"), bytes):
-            return _refused(problems.not_json(content_type))
-        return _refused(problems.from_validation(errors))
+            return _refused(problems.not_json(content_type), metrics)
+        return _refused(problems.from_validation(errors), metrics)
+
+    @app.exception_handler(RagError)
+    async def ours(_: Request, exc: RagError) -> Response:
+        return _refused(problems.from_error(exc), metrics)
 
     async def routed(request: Request, exc: Exception) -> Response:
         # The router raises its framework's exception, of which ours is a subclass.
         status = getattr(exc, "status_code", HTTPStatus.NOT_FOUND)
         headers = {name.lower(): text for name, text in (getattr(exc, "headers", {}) or {}).items()}
-        return _refused(problems.from_status(status, request.url.path, headers))
+        problem = problems.from_status(status, request.url.path, headers)
+        return _refused(problem, metrics)
 
     for status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         app.add_exception_handler(int(status), routed)
@@ -211,9 +233,11 @@ def _log_answer(question: Question, receipt: Receipt, outcome: Mapping[str, obje
     _LOG.info("answered", extra={"fields": fields})
 
 
-def _refused(problem: Problem, question: Question | None = None) -> Response:
-    fields = problem.log_fields() | (_asked(question) if question else {})
-    _LOG.info("refused", extra={"fields": fields})
+def _refused(
+    problem: Problem, metrics: Metrics, asked: Mapping[str, object] | None = None
+) -> Response:
+    metrics.refused(problem)
+    _LOG.info("refused", extra={"fields": {**problem.log_fields(), **(asked or {})}})
     return _problem_response(problem)
 
 

@@ -33,6 +33,7 @@ _RECEIPT: Final[Mapping[str, object]] = {
         "cpu_seconds": {"low": 0.011, "high": 0.021},
         "basis": "estimated",
         "region": None,
+        "grid": None,
     },
     "saved": None,
     "cache": "off",

@@ -36,11 +36,18 @@ class Boundary:
     """ASGI wrapper: notes the arrival, bounds the body, and turns faults into problems.
 
     The body is read before the application runs, so it never parses more than the limit. The
-    request's state gets ``arrived`` on the monotonic clock [s].
+    request's state gets ``arrived`` on the monotonic clock [s]. ``refused`` is told each problem.
     """
 
-    def __init__(self, app: App, limit_bytes: int, limit_seconds: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        limit_bytes: int,
+        limit_seconds: float,
+        refused: Callable[[Problem], object] = lambda _: None,
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._limit_bytes = limit_bytes
         self._limit_seconds = limit_seconds
 
@@ -62,20 +69,27 @@ class Boundary:
             occurrence = uuid.uuid4().hex[:12]
             fields = {"id": occurrence, "path": scope["path"][:120], "status": 500}
             _LOG.exception("internal-error", extra={"fields": fields})
+            problem = problems.unexpected(occurrence)
+            self._refused(problem)
             if not started.is_set():
-                await _respond(send, problems.unexpected(occurrence))
+                await _respond(send, problem)
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self._limit_seconds):
                 body = await _read(receive, self._limit_bytes)
         except TimeoutError:
-            await _refuse(send, problems.body_too_slow(self._limit_seconds))
+            await self._refuse(send, problems.body_too_slow(self._limit_seconds))
             return
         if body is None:
-            await _refuse(send, problems.body_too_large(self._limit_bytes))
+            await self._refuse(send, problems.body_too_large(self._limit_bytes))
             return
         await self._app(scope, _replay(body, receive), send)
+
+    async def _refuse(self, send: Send, problem: Problem) -> None:
+        self._refused(problem)
+        _LOG.info("refused", extra={"fields": problem.log_fields()})
+        await _respond(send, problem)
 
 
 class Gate:
@@ -150,11 +164,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return unread.pop() if unread else await receive()
 
     return replayed
-
-
-async def _refuse(send: Send, problem: Problem) -> None:
-    _LOG.info("refused", extra={"fields": problem.log_fields()})
-    await _respond(send, problem)
 
 
 async def _respond(send: Send, problem: Problem) -> None:

@@ -19,6 +19,8 @@ from rag import dates
 from rag.errors import ValueRangeError
 from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved, Short
 from rag.service.examples import QUESTION
+from rag.service.grid_schemas import GridBody
+from rag.service.saved_schemas import SavedBody
 from rag.settings import Settings
 from rag.types import Filter
 from rag.verify import cite
@@ -169,6 +171,7 @@ class ImpactBody(_Response):
     cpu_seconds: IntervalBody | None = Field(description="processor time [s]")
     basis: Literal["measured", "estimated"] = Field(description="how the energy is known")
     region: str | None = Field(description="where it was spent")
+    grid: GridBody | None = Field(description="the carbon intensity in gco2e, and who says so")
 
 
 class TraceBody(_Response):
@@ -185,7 +188,7 @@ class ReceiptBody(_Response):
 
     usage: UsageBody = Field(description="token counts")
     impact: ImpactBody = Field(description="what the request cost")
-    saved: ImpactBody | None = Field(description="against the measured baseline; null if none is")
+    saved: SavedBody | None = Field(description="against the measured baseline; null if none is")
     cache: Literal["off", "miss", "exact", "semantic"] = Field(description="what the cache did")
     trace: tuple[TraceBody, ...] | None = Field(description="stages in order; null unless asked")
     fingerprint: str = Field(description="identity of the settings that shape an answer")

@@ -16,6 +16,7 @@ from eval.measures import MEASURES
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
 COMMANDS = ("run", "compare", "gate", "baseline", "sweep", "report", "judge", "import", "collect")
+COMMANDS += ("regions", "breakeven", "saved-baseline")
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_help_comes_fast_and_names_every_command() -> None:
     code = "import sys; from eval.cli import main; main(['--help'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(f"    {name} " in done.stdout for name in COMMANDS)
+    assert set(COMMANDS) <= set(done.stdout.split())
     heavy = "('numpy', 'onnxruntime', 'pydantic')"
     code = f"import sys; import eval.cli; print([m for m in {heavy} if m in sys.modules])"
     loaded = subprocess.run(

@@ -15,7 +15,13 @@ from rag.errors import AssetError, BackendError, RagError, UsageError
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RUN = "import sys; from rag.cli import main; sys.exit(main())"
-COMMANDS = {"rag": (), "rag-ask": ("ask",), "rag-retrieve": ("retrieve",), "rag-serve": ("serve",)}
+COMMANDS = {
+    "rag": (),
+    "rag-ask": ("ask",),
+    "rag-retrieve": ("retrieve",),
+    "rag-serve": ("serve",),
+    "rag-impact": ("impact",),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +78,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("ask", "x", "--tag", ""), 2, "filter.tags.0 cannot be used"),
         (("retrieve", ""), 2, "question cannot be used: ''."),
         (("ask", "x", "--tenant", "../x"), 2, "setting tenant cannot be used: '../x'."),
+        (("impact", "--from", "soon"), 2, "from is no date: soon."),
+        (("impact", "--to", "2026-05-01T10:00"), 2, "to is no date: 2026-05-01T10:00."),
+        (("impact", "--from", "2026", "--to", "2025"), 2, "from is after to: 2026-01-01 > 2025-1"),
+        (("impact", "--period", "day"), 2, "no periods without --csv: --period day. Add --csv."),
+        (("impact", "--json", "--csv"), 2, "not allowed with argument"),
         (("serve", "--port", "70000"), 2, "setting port cannot be used: 70000."),
         (("serve", "--host", "no.such.host.invalid"), 1, "cannot listen: no.such.host.invalid:"),
         (("ask", "x"), 1, "no documents yet: rag-data/default. Run rag-ingest sync PATH."),

@@ -22,6 +22,7 @@ from rag.place import Place
 from rag.protocols import Embedder, IndexReader
 from rag.results import Answer, Question, Receipt
 from rag.retrieve import Retrieval
+from rag.saved import Baseline, Comparison
 from rag.settings import load_settings
 from rag.terms import indexed_text
 from rag.types import Block, Document, Filter, Point, SearchHits, SearchQuery, StoredChunk
@@ -33,7 +34,7 @@ POLICY = Policy(
     retrieval=Retrieval(candidates=50, passages=20, dense_weight=0.5),
     answer_threshold=0.0,
     max_question_chars=200,
-    place=Place(None, None, None, 1.0),
+    place=lambda: Place(None, None, None, 1.0),
     fingerprint="0123456789ab",
 )
 CORPUS = {
@@ -310,6 +311,19 @@ def test_the_receipt_tells_usage_and_what_produced_the_answer(pipeline: Pipeline
     assert (receipt.cache, receipt.saved) == ("off", None)
 
 
+def test_the_receipt_tells_what_was_saved_against_a_baseline(
+    parts: tuple[IndexReader, Embedder | None],
+) -> None:
+    baseline = Baseline("other", "0a", "set", 9, "here", "cl100k_base", 900.0, None, None)
+    comparison = Comparison(baseline, same_machine=True)
+    compared = pipeline_over(*parts, replace(POLICY, baseline=comparison))
+    asked = question("How long are audit logs kept?", budget=40)
+    for receipt in (compared.answer(asked).receipt, compared.retrieve(asked).receipt):
+        assert receipt.saved is not None
+        assert receipt.saved.context_tokens == 900 - receipt.usage.context_tokens
+        assert (receipt.saved.system, receipt.saved.joules) == ("other", None)
+
+
 def test_what_is_not_known_of_the_place_is_not_made_up(pipeline: Pipeline) -> None:
     impact = pipeline.answer(question("How long are audit logs kept?")).receipt.impact
     assert (impact.gco2e, impact.litres, impact.region) == (None, None, None)
@@ -324,7 +338,7 @@ def test_carbon_and_water_where_the_place_is_known(
     parts: tuple[IndexReader, Embedder | None],
 ) -> None:
     place = Place(400.0, 2.0, "a region", 1.2)
-    known = pipeline_over(*parts, replace(POLICY, place=place))
+    known = pipeline_over(*parts, replace(POLICY, place=lambda: place))
     impact = known.retrieve(question("How long are audit logs kept?")).receipt.impact
     assert impact.joules is not None
     assert impact.gco2e is not None

@@ -80,6 +80,33 @@ def test_known_carbon_and_unknown_energy_are_said() -> None:
     assert line.endswith("energy unknown, 0.00012 to 0.5 gCO2e")
 
 
+SAVED = {
+    "context_tokens": 1382.4,
+    "prompt_tokens": None,
+    "joules": {"low": -0.01, "high": 0.2},
+    "gco2e": None,
+    "litres": None,
+    "system": "llama-index",
+    "record": "0123456789ab",
+    "machine": "Some CPU, 8 CPUs",
+    "same_machine": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (1382.4, ", 1382 context tokens fewer than llama-index"),
+        (-3.0, ", 3 context tokens more than llama-index"),
+        (None, "(set grid_gco2e_per_kwh)"),
+    ],
+)
+def test_saved_tokens_are_said(tokens: float | None, said: str) -> None:
+    saved = SAVED | {"context_tokens": tokens}
+    line = receipt_line(QueryResponse.model_validate({**ANSWER, "saved": saved}))
+    assert line.endswith(said)
+
+
 def test_a_context_is_printed_as_it_is() -> None:
     response = RetrieveResponse.model_validate(CONTEXT)
     assert context_text(response, trace=False) == response.context.text

@@ -187,7 +187,8 @@ def test_not_ready_says_why_while_the_process_is_healthy(service: Service) -> No
 
 def test_the_interface_is_described_with_examples(shared: Service) -> None:
     description = shared.client.get("/openapi.json").json()
-    assert set(description["paths"]) == {"/v1/query", "/v1/retrieve", "/healthz", "/readyz"}
+    questions, reading = {"/v1/query", "/v1/retrieve"}, {"/v1/impact", "/metrics"}
+    assert set(description["paths"]) == questions | reading | {"/healthz", "/readyz"}
     query = description["paths"]["/v1/query"]["post"]
     assert query["responses"]["200"]["content"]["application/json"]["example"]["answer"]
     stated = [error.http_status for error in _errors(RagError)]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from pydantic import BaseModel
@@ -14,7 +14,9 @@ from rag.results import (
     Impact,
     Receipt,
     Retrieved,
+    Saved,
     Short,
+    SignedInterval,
     TraceStep,
     Usage,
 )
@@ -61,6 +63,15 @@ def test_examples_are_valid() -> None:
     QueryBody.checked(QUESTION)
     assert QueryResponse.model_validate(ANSWER).answer
     assert RetrieveResponse.model_validate(CONTEXT).evidence
+
+
+def test_a_saving_is_told_with_where_it_was_measured() -> None:
+    less = SignedInterval(-0.1, 0.3)
+    saved = Saved(9.5, None, less, None, None, "other", "0a1b", "CPU", same_machine=True)
+    answer = replace(ANSWER_VALUE, receipt=replace(RECEIPT, saved=saved))
+    body = query_response(QueryBody.checked({"question": "q"}), answer).saved
+    assert body is not None
+    assert body.model_dump() == asdict(saved)
 
 
 @pytest.mark.parametrize("body", [QueryBody, QueryResponse, RetrieveBody, RetrieveResponse])

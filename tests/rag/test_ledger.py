@@ -1,0 +1,313 @@
+"""The ledger: nothing acknowledged is lost, whoever writes at once and whoever is killed."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from rag.ledger import Ledger
+from rag.ledger_entry import SUMMED, Asker, Entry, StageCost, Sums, sums_of
+from rag.ledger_file import months_in, path_of
+from rag.ledger_sums import Days, read_report
+
+EVER = Days(date(2000, 1, 1), date(2100, 1, 1))
+NOVEMBER = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def entry(number: int, *, tenant: str = "acme", at: datetime = NOVEMBER) -> Entry:
+    """Return an entry that its number can be told by: it is the generation."""
+    unknown = number % 3 == 0
+    return Entry(
+        at=round(at.timestamp() * 1e6) + number,
+        asker=Asker(tenant, "lexical", None, "answer", abstained=number % 2 == 0),
+        nanoseconds=1_000_003 * number,
+        joules=None if unknown else (7 * number, 11 * number),
+        gco2e=(number, 2**40 + number),
+        litres=None,
+        basis="measured" if number % 5 == 0 else "estimated",
+        context_tokens=number % 257,
+        prompt_tokens=None if unknown else number,
+        cached_tokens=0,
+        completion_tokens=None,
+        stages=(StageCost("retrieve", number, (number, number)), StageCost("pack", 1, None)),
+        fingerprint="f" * 12,
+        generation=number,
+    )
+
+
+def total_of(numbers: Iterator[int] | range | set[int]) -> Sums:
+    total = Sums()
+    for number in numbers:
+        total += sums_of(entry(number))
+    return total
+
+
+def numbers_in(folder: Path) -> list[int]:
+    found = []
+    for month in months_in(folder):
+        with closing(sqlite3.connect(path_of(folder, month))) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            found += [number for (number,) in db.execute("SELECT generation FROM answers")]
+    return found
+
+
+def total_in(folder: Path) -> Sums:
+    report = read_report(folder, EVER, None)
+    assert report.unreadable == ()
+    return report.total
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger")
+    yield ledger
+    ledger.close()
+
+
+# Many at once
+
+
+def test_a_hundred_threads_lose_nothing(ledger: Ledger) -> None:
+    def write(thread: int) -> bool:
+        return all(ledger.add(entry(50 * thread + i)) for i in range(50))
+
+    with ThreadPoolExecutor(100) as pool:
+        assert all(pool.map(write, range(100)))
+    assert sorted(numbers_in(ledger.folder)) == list(range(5000))
+    assert total_in(ledger.folder) == total_of(range(5000))
+
+
+WRITER = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, sys.argv[4])
+from test_ledger import Ledger, entry
+folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+ledger, saying = Ledger(folder), threading.Lock()
+def write(numbers):
+    for number in numbers:
+        if ledger.add(entry(number)):
+            with saying:
+                sys.stdout.write(f"{number}\\n")
+                sys.stdout.flush()
+threads = [threading.Thread(target=write, args=(range(first + k, first + count, 4),))
+           for k in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def writing(folder: Path, first: int, count: int) -> subprocess.Popen[str]:
+    arguments = [str(folder), str(first), str(count), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", WRITER, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def acknowledged(process: subprocess.Popen[str]) -> set[int]:
+    return whole_lines(process.communicate(timeout=60)[0])
+
+
+def whole_lines(out: str) -> set[int]:
+    return {int(line) for line in out.split("\n")[:-1]}  # the last line may be cut off
+
+
+def test_four_processes_lose_nothing(tmp_path: Path) -> None:
+    processes = [writing(tmp_path, 300 * each, 300) for each in range(4)]
+    said = [acknowledged(process) for process in processes]
+    assert set().union(*said) == set(range(1200))
+    assert sorted(numbers_in(tmp_path)) == list(range(1200))
+    assert total_in(tmp_path) == total_of(range(1200))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.07, 0.2])
+def test_a_kill_in_the_middle_loses_nothing_acknowledged(tmp_path: Path, seconds: float) -> None:
+    killed, other = writing(tmp_path, 0, 10**6), writing(tmp_path, 10**6, 300)
+    assert killed.stdout
+    begun = [killed.stdout.readline() for _ in range(50)]  # it is in the midst of it
+    time.sleep(seconds)
+    killed.kill()
+    said = whole_lines("".join(begun) + killed.stdout.read())
+    killed.stdout.close()
+    assert killed.wait(10) == -9
+    assert acknowledged(other) == set(range(10**6, 10**6 + 300))
+    kept = numbers_in(tmp_path)
+    assert len(kept) == len(set(kept)), "an entry is there twice"
+    assert said <= set(kept)
+    assert len(said) >= 50
+    assert total_in(tmp_path) == total_of(set(kept))
+
+
+# Months
+
+
+def test_a_month_is_a_file_and_sums_go_over_all(ledger: Ledger) -> None:
+    for month in (12, 1, 11, 12):
+        assert ledger.add(entry(month, at=datetime(2026, month, 28, 23, tzinfo=UTC)))
+    assert months_in(ledger.folder) == ("2026-01", "2026-11", "2026-12")
+    assert total_in(ledger.folder) == total_of(iter((12, 1, 11, 12)))
+
+
+def test_old_entries_go_their_sums_stay(tmp_path: Path) -> None:
+    old = datetime(2026, 8, 31, tzinfo=UTC)
+    with closing(Ledger(tmp_path, keep_months=3)) as ledger:
+        ledger.add(entry(1, at=old))
+        ledger.add(entry(2, at=datetime(2026, 9, 1, tzinfo=UTC)))
+        before = total_in(tmp_path)
+        ledger.add(entry(3))
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(10)
+        assert sorted(numbers_in(tmp_path)) == [2, 3]
+        assert total_in(tmp_path) == before + sums_of(entry(3))
+        assert ledger.spent("acme", old.timestamp() + 60).answers == 3
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("at", [0, 4096], ids=["its header", "a page"])
+def test_a_damaged_file_is_moved_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, at: int
+) -> None:
+    with closing(Ledger(tmp_path)) as ledger:
+        for number in range(40):
+            ledger.add(entry(number))
+    path = path_of(tmp_path, "2026-11")
+    content = bytearray(path.read_bytes())
+    content[at:] = b"\xa7" * (len(content) - at)
+    path.write_bytes(content)
+    with closing(Ledger(tmp_path)) as ledger:
+        assert all(ledger.add(entry(number)) for number in range(100, 110))
+    assert caplog.messages == ["ledger-damaged"]
+    assert sorted(numbers_in(tmp_path)) == list(range(100, 110))
+    [aside] = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes() == bytes(content)
+    report = read_report(tmp_path, EVER, None)
+    assert (report.unreadable, report.total) == (("2026-11",), total_of(range(100, 110)))
+
+
+def test_a_month_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path_of(tmp_path, "2026-10").write_bytes(b"no database" * 1000)
+    with closing(Ledger(tmp_path)) as ledger:
+        ledger.add(entry(1))
+        assert ledger.spent("acme", 0).answers == 1
+    report = read_report(tmp_path, EVER, "tenant")
+    assert (report.unreadable, report.total) == (("2026-10",), sums_of(entry(1)))
+
+
+def test_a_file_that_was_taken_away_is_begun_again(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.add(entry(1))
+    for path in ledger.folder.iterdir():
+        path.rename(tmp_path / path.name)
+    assert ledger.add(entry(2))
+    assert numbers_in(ledger.folder) == [2]
+
+
+def test_what_cannot_be_written_is_warned_of_once_and_written_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    folder = tmp_path / "a file" / "ledger"
+    folder.parent.write_text("in the way")
+    with closing(Ledger(folder, clock=lambda: now)) as ledger:
+        for number in range(5):
+            assert not ledger.add(entry(number))
+            now += 3.0
+        assert caplog.messages == ["ledger-not-written"]
+        assert caplog.records[0].levelno == logging.WARNING
+        assert ledger.unwritten == 5
+        folder.parent.unlink()
+        now += 10.0
+        assert ledger.add(entry(5))
+        assert ledger.unwritten == 0
+        assert sorted(numbers_in(folder)) == list(range(6))
+        assert total_in(folder) == total_of(range(6))
+
+
+def test_what_waits_for_a_disk_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rag.ledger._MOST_UNWRITTEN", 3)
+    (tmp_path / "ledger").write_text("in the way")
+    ledger = Ledger(tmp_path / "ledger")
+    for number in range(5):
+        ledger.add(entry(number))
+    assert (ledger.unwritten, ledger.lost) == (3, 2)
+    ledger.close()
+    assert (ledger.unwritten, ledger.lost) == (0, 5)
+    assert caplog.messages == ["ledger-not-written", "ledger-entries-lost"]
+    assert caplog.records[1].__dict__["fields"]["entries"] == 5
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_ledger import Ledger, entry
+ledger = Ledger(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+said = [number for number in range(400) if ledger.add(entry(number))]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(len(said), ledger.unwritten, ledger.lost)
+ledger.close()
+print(ledger.unwritten)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit to reach")
+def test_a_full_disk_loses_nothing_once_there_is_room(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, waiting, lost, left = map(int, done.stdout.split())
+    assert said + waiting == 400
+    assert 0 < said < 400
+    assert (lost, left) == (0, 0)
+    assert done.stderr.count("ledger-not-written") == 1
+    assert sorted(numbers_in(tmp_path)) == list(range(400))
+    assert total_in(tmp_path) == total_of(range(400))
+
+
+# What a tenant has spent
+
+
+def test_spent_is_exact_to_the_microsecond(ledger: Ledger) -> None:
+    for number in range(1, 20):
+        ledger.add(entry(number))
+        ledger.add(entry(1000 + number, tenant="other"))
+    ledger.add(entry(20, at=datetime(2026, 12, 1, tzinfo=UTC)))
+    spent = ledger.spent("acme", (round(NOVEMBER.timestamp() * 1e6) + 10) / 1e6)
+    expected = total_of(range(10, 21))
+    assert (spent.answers, spent.joules_unknown) == (11, expected.joules_unknown)
+    assert spent.joules
+    assert spent.joules.low == expected.joules_low / 1e9
+    assert spent.gco2e
+    assert spent.gco2e.high == expected.gco2e_high / 1e12
+    day = NOVEMBER.replace(hour=0).timestamp()
+    assert ledger.spent("acme", day).answers == 20
+    assert ledger.spent("nobody", day).joules is not None
+    assert ledger.spent("acme", datetime(2027, 1, 1, tzinfo=UTC).timestamp()).answers == 0
+
+
+def test_all_unknown_is_unknown_not_nothing(ledger: Ledger) -> None:
+    ledger.add(entry(3))
+    spent = ledger.spent("acme", 0)
+    assert (spent.joules, spent.joules_unknown) == (None, 1)
+
+
+def test_the_columns_of_the_file_are_those_of_the_sums(ledger: Ledger) -> None:
+    ledger.add(entry(4))
+    with closing(sqlite3.connect(path_of(ledger.folder, "2026-11"))) as db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(sums)")]
+    assert tuple(names[6:]) == SUMMED
