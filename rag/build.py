@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.answering import Answering, PinnedAnswering
+from rag.budgets import BudgetedAnswering, DailyBudget
 from rag.build_power import build_power
 from rag.demand import DEMAND, CountedIndex, DemandCounter
-from rag.errors import IndexStateError
+from rag.errors import IndexStateError, SettingsError
 from rag.generation import Generation, ReaderSlot, read_current
 from rag.grid.siting import sited
 from rag.ledger import Ledger, ledger_folder
@@ -162,10 +163,20 @@ def build_live_index(settings: Settings) -> LiveIndex:
 def build_answering(settings: Settings, live: LiveIndex, ledger: Ledger | None = None) -> Answering:
     """Return the pipeline over a live index, each question on one generation of it.
 
-    What answers cost is written to the ledger, if there is one.
+    What answers cost is written to the ledger, if there is one, and held to the day's budget.
+
+    Raises:
+        SettingsError: There is a budget and no ledger.
     """
     pinned = PinnedAnswering(build_pipeline(settings, live, lambda: live.generation), live)
-    return RecordedAnswering(pinned, ledger, settings.tier) if ledger else pinned
+    budget = DailyBudget(settings.daily_joules, settings.daily_gco2e, settings.once_spent)
+    if ledger is None:
+        if budget.limited:
+            what, remedy = "a daily budget needs the ledger", "set ledger to true"
+            raise SettingsError(what, "ledger = false", remedy)
+        return pinned
+    recorded = RecordedAnswering(pinned, ledger, settings.tier)
+    return BudgetedAnswering(recorded, ledger, budget) if budget.limited else recorded
 
 
 def build_ledger(settings: Settings) -> Ledger | None:

@@ -6,6 +6,7 @@
     │   └── QuestionTooLongError       2   413   the question is over the size limit
     ├── SettingsError                  2   500   rag.toml or RAG_* cannot be used
     ├── DeadlineError                  1   504   a question was not finished in its time
+    ├── BudgetSpentError               1   429   the tenant's budget of the day is spent
     ├── AssetError                     1   500   a model or vocabulary is missing or altered
     ├── LoadError                      1   422   a document cannot be read
     │   ├── UnsupportedFormatError     1   415   no loader for this kind of file
@@ -67,6 +68,12 @@ class DeadlineError(RagError):
     """A question was not finished in the time it was given."""
 
     http_status = 504
+
+
+class BudgetSpentError(RagError):
+    """What a tenant may spend in a day is spent, and questions are refused then."""
+
+    http_status = 429
 
 
 class AssetError(RagError):

@@ -68,7 +68,7 @@ class Finder:
             found, hop = self._hopped(found, look)
             notes = (f"{len(found.passages)} passages", *look.notes, *other, *hop)
             step.decision = ", ".join(notes)
-        if self.reranker is None:
+        if self.reranker is None or question.sparing:
             return Finding(look.question, found)
         with meter.stage("rerank") as step:
             guard.check_deadline(question, "rerank")
@@ -77,8 +77,9 @@ class Finder:
         return Finding(look.question, found)
 
     def _look(self, question: Question) -> _Look:
-        if self.embedder is None or self.retrieval.lexical_if_sure >= _NEVER:
-            return self._mended(question, self.embedder)
+        embedder = None if question.sparing else self.embedder
+        if embedder is None or self.retrieval.lexical_if_sure >= _NEVER:
+            return self._mended(question, embedder)
         look = self._mended(question, None)
         if look.ranking.lead >= self.retrieval.lexical_if_sure:
             return look._replace(notes=(*look.notes, "by words alone"))

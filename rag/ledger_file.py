@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ _WHOLE = ""  # the stage of a whole answer, and the model where no generator was
 _KEYS = ("day", "tenant", "tier", "model", "kind", "stage")
 # How long a write waits for other processes' writes.
 # Source: eight processes that wrote without pause waited 1.5 s at most (2 cores, 2026-11-22).
+_RETRY_SECONDS = 0.005
 _WAIT_SECONDS = 5.0
 _USELESS = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _COLUMNS = (
@@ -131,13 +133,27 @@ class MonthFile:
         self._db.close()
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._log_ahead()
         self._db.execute("PRAGMA synchronous=NORMAL")
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name='sums'").fetchone():
             self._db.execute("BEGIN IMMEDIATE")  # or two processes that begin a month collide
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute("COMMIT")
+
+    def _log_ahead(self) -> None:
+        """Switch to a write-ahead log; where another process does it too, SQLite does not wait."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as exc:
+                busy = exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
 
 
 def set_aside(path: Path, now_seconds: float) -> Path:

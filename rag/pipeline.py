@@ -110,7 +110,8 @@ class Pipeline:
         parts, policy = self._parts, self._policy
         with meter.stage("guard") as step:
             guard.check(question, policy.max_question_chars)
-            step.decision = "admitted"
+            sparing = question.sparing
+            step.decision = f"admitted sparingly: {sparing}" if sparing else "admitted"
         finding = self._finder.find(question, meter)
         with meter.stage("pack") as step:
             guard.check_deadline(question, "pack")

@@ -21,7 +21,7 @@ class Question:
     """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s].
 
     ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 0.5]; 0 fills the
-    budget.
+    budget. ``sparing`` says why it is looked up by words alone, None where it is not.
     """
 
     text: str
@@ -29,6 +29,7 @@ class Question:
     budget_tokens: int
     deadline: float
     frugality: float = 0.0
+    sparing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

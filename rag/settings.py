@@ -169,6 +169,21 @@ class Settings(BaseSettings):
     question_log: Path | None = Field(
         None, description="file to which the service appends the text of each question"
     )
+    daily_joules: float | None = Field(
+        None,
+        ge=0,
+        le=1e12,
+        description="energy that a tenant may spend in a day [J]; no limit if unset",
+    )
+    daily_gco2e: float | None = Field(
+        None,
+        ge=0,
+        le=1e9,
+        description="carbon that a tenant may spend in a day [g]; no limit if unset",
+    )
+    once_spent: Literal["sparing", "refuse"] = Field(
+        "sparing", description="what happens to questions once the day's budget is spent"
+    )
     ledger: bool = Field(True, description="keep what each answer cost")
     ledger_months: int = Field(
         24, ge=1, le=1200, description="months for which single answers' costs are kept"

@@ -39,7 +39,7 @@ LAYERS = {
             " live_index demand grounding ledger_file ledger_sums ledger"
         ),
     ),
-    "pipeline": ("", "pipeline answering recording"),
+    "pipeline": ("", "pipeline answering recording budgets"),
     "composition root": ("", "build build_power"),
     "logs": ("", "logs question_log"),
     "service": (

@@ -14,6 +14,8 @@ from rag.errors import RagError
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:problem-type:frugal-rag:"
+# How long to wait [s]: a budget of the day is looked at again every hour at most.
+_RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: 1, HTTPStatus.TOO_MANY_REQUESTS: 3600}
 _LONGEST_VALUE = 120
 _REMEDIES = {
     "missing": "add the field",
@@ -52,7 +54,8 @@ class Problem:
 def from_error(error: RagError) -> Problem:
     """Return the problem that one of our errors is to a client."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error"))
-    headers = {"Retry-After": "1"} if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    wait = _RETRY_AFTER.get(HTTPStatus(error.http_status))
+    headers = {"Retry-After": str(wait)} if wait else {}
     return Problem(
         kind=name.lower(),
         status=error.http_status,

@@ -59,10 +59,12 @@ def finder(make_chunk: MakeChunk) -> Finder:
     return Finder(ANALYZER, embedder, index, WIDE)
 
 
-def find(finder: Finder, text: str) -> tuple[Finding, list[str], list[str]]:
+def find(
+    finder: Finder, text: str, sparing: str | None = None
+) -> tuple[Finding, list[str], list[str]]:
     """Return the finding, the decisions in the trace, and what was embedded."""
     meter = RequestMeter(Place(None, None, None, 1.0))
-    asked = Question(text, Filter("here"), 128, time.monotonic() + 60)
+    asked = Question(text, Filter("here"), 128, time.monotonic() + 60, sparing=sparing)
     finding = finder.find(asked, meter)
     assert isinstance(finder.embedder, Counting)
     return finding, [step.decision for step in meter.trace()], finder.embedder.questions
@@ -74,6 +76,15 @@ def test_a_question_is_embedded_once(finder: Finder) -> None:
     assert finding.question.text == CLEAR
     assert finding.found.passages[0].cosines
     assert decisions == [f"{len(TEXTS)} passages"]
+
+
+def test_a_sparing_question_is_looked_up_by_words_alone(finder: Finder) -> None:
+    spared = replace(finder, reranker=OverlapReranker(), retrieval=replace(WIDE, rerank_below=1.0))
+    finding, decisions, embedded = find(spared, CLEAR, sparing="the budget is spent")
+    assert embedded == []
+    assert finding.found.passages[0].cosines == ()
+    assert finding.found.passages[0].chunk.title == "Canteen"
+    assert len(decisions) == 1  # nothing was reranked
 
 
 def test_words_that_are_sure_enough_spare_the_embedding(finder: Finder) -> None:

@@ -131,6 +131,20 @@ def test_four_processes_lose_nothing(tmp_path: Path) -> None:
     assert total_in(tmp_path) == total_of(range(1200))
 
 
+def test_many_that_begin_a_month_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    for attempt in range(20):
+        start, ledgers = threading.Barrier(6), [Ledger(tmp_path / str(attempt)) for _ in range(6)]
+
+        def write(number: int, start: threading.Barrier, ledgers: list[Ledger]) -> bool:
+            start.wait()
+            return ledgers[number].add(entry(number))
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(pool.map(lambda n, s=start, ls=ledgers: write(n, s, ls), range(6)))
+        for ledger in ledgers:
+            ledger.close()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.07, 0.2])
 def test_a_kill_in_the_middle_loses_nothing_acknowledged(tmp_path: Path, seconds: float) -> None:
     killed, other = writing(tmp_path, 0, 10**6), writing(tmp_path, 10**6, 300)

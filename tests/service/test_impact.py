@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from rag.build import build_answering, build_ledger, build_live_index
+from rag.errors import SettingsError
 from rag.ledger import ledger_folder
 from rag.ledger_entry import PER_UNIT, whole
 from rag.ledger_file import path_of
@@ -301,3 +302,30 @@ def test_rag_ask_is_in_the_ledger_too(settings: Settings) -> None:
         command = [sys.executable, "-c", RUN, *arguments]
         subprocess.run(command, env=os.environ | given, check=True, stdout=subprocess.DEVNULL)
     assert read_report(ledger_folder(settings), EVER, None).total.answers == 2
+
+
+def test_a_spent_budget_refuses_with_the_reason(settings: Settings, serving: Serving) -> None:
+    with service(settings, serving) as client:
+        first = asked(client, question=QUESTIONS[0])
+        assert first["short"] or first["answer"]
+    spent = settings.model_copy(update={"daily_joules": 1e-9, "once_spent": "refuse"})
+    with service(spent, serving) as client:
+        refused = client.post("/v1/query", json={"question": QUESTIONS[0]})
+        assert refused.status_code == 429
+        assert refused.json()["type"].endswith(":budget-spent")
+        assert int(refused.headers["Retry-After"]) > 60
+
+
+def test_a_budget_that_is_nearly_spent_is_kept_by_looking_at_words_alone(
+    settings: Settings, serving: Serving
+) -> None:
+    near = settings.model_copy(update={"daily_joules": 0.0})
+    with service(near, serving) as client:
+        found = asked(client, question=QUESTIONS[0], trace=True, budget_tokens=100)
+    assert found["usage"]["budget_tokens"] == 50
+    assert found["trace"][0]["decision"] == (
+        "admitted sparingly: 100% of the day's joules are spent"
+    )
+    unkept = near.model_copy(update={"ledger": False})
+    with pytest.raises(SettingsError, match="a daily budget needs the ledger"):
+        build_answering(unkept, build_live_index(unkept), None)
