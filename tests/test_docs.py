@@ -104,9 +104,17 @@ def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "samples", place / "samples")
     shutil.copytree(ROOT / "eval" / "baseline", place / "eval" / "baseline")
-    shutil.copy(ROOT / "eval.toml", place)
+    (place / "eval.toml").write_text(untimed((ROOT / "eval.toml").read_text()))
     (place / ".venv").symlink_to(Path(sys.prefix))
     return place
+
+
+def untimed(policy: str) -> str:
+    """Return the gate's policy without times and energy: a busy machine must not fail a test."""
+    timed = "|".join(name for name, measure in MEASURES.items() if measure.repeats)
+    left = re.sub(rf"^\[measures\.({timed})\]\n(?:\w.*\n)+", "", policy, flags=re.MULTILINE)
+    assert left != policy
+    return left
 
 
 def run_in(place: Path, command: list[str]) -> None:

@@ -155,7 +155,7 @@ def _add_questions(app: FastAPI, questions: _Questions) -> None:
         methods=["POST"],
         response_model=QueryResponse,
         summary="Answer a question",
-        responses=_documented(ANSWER, 400, 408, 413, 415, 422, 500, 502, 503, 504),
+        responses=_documented(ANSWER, 400, 408, 413, 415, 422, 429, 500, 502, 503, 504),
     )
     app.add_api_route(
         "/v1/retrieve",
@@ -163,7 +163,7 @@ def _add_questions(app: FastAPI, questions: _Questions) -> None:
         methods=["POST"],
         response_model=RetrieveResponse,
         summary="Retrieve context for a question",
-        responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 500, 502, 503, 504),
+        responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 429, 500, 502, 503, 504),
     )
 
 
