@@ -12,7 +12,7 @@ from eval.breakeven import Model, Plan, Unit, Way
 from rag.errors import LoadError, UsageError, ValueRangeError
 from rag.types import Interval
 
-_MILLION = 1e6
+_MILLION = 1e6  # prices are told for so many tokens
 _Amount: TypeAlias = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 _Range: TypeAlias = _Amount | tuple[_Amount, _Amount] | None
 
@@ -42,7 +42,7 @@ class _Way(_Now):
 
 class _Plan(_Table):
     questions_per_day: Annotated[float, Field(gt=0, le=1e15)]
-    days: Annotated[float, Field(gt=0, le=1e6)] = 365.0
+    days: Annotated[float, Field(gt=0, le=1e6)] = 365.0  # a year, where the plan says nothing
     currency: str = "EUR"
     models: dict[str, _Model]
     now: _Now
@@ -67,11 +67,17 @@ def read_plan(path: Path, questions_per_day: float | None = None) -> Plan:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise LoadError("not a plan", f"{path} ({place}: {first['msg']})", "mend it") from exc
+        raise LoadError(
+            "not a plan",
+            f"{path} ({place}: {first['msg']})",
+            "write it as docs/evaluation.md shows",
+        ) from exc
     except ValueRangeError:
         raise
     except (OSError, ValueError) as exc:
-        raise LoadError("not a plan", f"{path} ({exc})", "mend its TOML") from exc
+        raise LoadError(
+            "not a plan", f"{path} ({exc})", "write its TOML as docs/evaluation.md shows"
+        ) from exc
 
 
 def _plan(read: _Plan) -> Plan:

@@ -34,9 +34,8 @@ def gains(
     that have a value after.
     """
     mean = mean_of([value for value in before if value is not None] or after)
-    sign = 1 if measure.better == "higher" else -1
     changes = [
-        Change(row.id, old, new, sign * (_over(new, mean) - _over(old, mean)))
+        Change(row.id, old, new, measure.sign * (_over(new, mean) - _over(old, mean)))
         for row, old, new in zip(rows, before, after, strict=True)
         if old != new
     ]

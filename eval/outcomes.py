@@ -63,7 +63,8 @@ class Cost:
     """What one question took; None is unknown. Differs from run to run, unlike an outcome.
 
     ``seconds``: wall time [s]. ``cpu_seconds``: processor time [s]: the thread's own to the whole
-    process's. ``joules`` [J], ``gco2e`` [g], ``litres`` [L] as in the receipt.
+    process's. ``joules`` [J], ``gco2e`` [g] by location, ``litres`` [L], ``embodied_gco2e`` [g] of
+    making the machine and ``market_gco2e`` [g] are as in the receipt; older records lack the last.
     """
 
     seconds: float
@@ -72,6 +73,8 @@ class Cost:
     gco2e: Interval | None
     litres: Interval | None
     stages: tuple[StageCost, ...] = ()
+    embodied_gco2e: Interval | None = None
+    market_gco2e: Interval | None = None
 
 
 class System(Protocol):

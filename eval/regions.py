@@ -35,8 +35,9 @@ class Region:
 class Ranked:
     """A region's place in the order, and what running there emits.
 
-    ``rank`` is 1 more than the number of regions that surely emit less, so regions whose intervals
-    overlap share one. [gCO2e], ``per_day`` and ``per_year`` [kgCO2e] for the traffic, None without.
+    ``rank`` is 1 more than the number of regions that surely emit less: regions that share one
+    overlap. Of three in a chain the last may overlap the one before it and still stand behind.
+    [gCO2e], ``per_day`` and ``per_year`` [kgCO2e] for the traffic, None without.
     ``per_grounded_answer`` is None where no answer is grounded.
     """
 
@@ -134,7 +135,7 @@ def _region(row: Mapping[str, str | None], file: str) -> Region:
 def _said(exc: Exception) -> str:
     if isinstance(exc, KeyError):
         return f"no column {exc}"
-    return exc.what if isinstance(exc, ValueRangeError) else str(exc)
+    return f"{exc.what} {exc.value}" if isinstance(exc, ValueRangeError) else str(exc)
 
 
 def _surely_less(a: Region, b: Region) -> bool:

@@ -10,6 +10,7 @@ from eval.measures import MEASURES
 from eval.outcomes import Cost, StageCost
 from eval.records import Record
 from eval.statistics import set_means
+from rag.impact import sci
 from rag.types import Interval
 
 
@@ -33,7 +34,9 @@ class Spent:
 
     ``context_tokens`` were packed; ``prompt_tokens`` and ``completion_tokens`` are None where no
     generator was ever called. ``seconds``: wall time [s]; ``cpu_seconds``: processor time [s];
-    ``joules`` [J], ``gco2e`` [g] and ``litres`` [L].
+    ``joules`` [J], ``gco2e`` [g] by location, ``market_gco2e`` [g], ``embodied_gco2e`` [g] of
+    making the machine and ``litres`` [L]. ``sci_gco2e`` is the software carbon intensity for one of
+    them [g].
     """
 
     count: int
@@ -45,6 +48,9 @@ class Spent:
     joules: Interval | None
     gco2e: Interval | None
     litres: Interval | None
+    embodied_gco2e: Interval | None = None
+    market_gco2e: Interval | None = None
+    sci_gco2e: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,10 @@ def summary(record: Record, seed: int = 0) -> tuple[Line, ...]:
 
 
 def per_question(record: Record) -> Spent | None:
-    """Return what a question cost; None where none was asked."""
+    """Return what a question cost; None where none was asked.
+
+    Source: ISO/IEC 21031:2024 (SCI), with a question as the functional unit R.
+    """
     return _spent(record, len(record.rows))
 
 
@@ -102,16 +111,21 @@ def _spent(record: Record, count: int) -> Spent | None:
         return None
     outcomes = [row.outcome for row in record.rows]
     repeats = record.measured.repeats
+    operation = _bounds(repeats, lambda cost: cost.gco2e, 1)
+    making = _bounds(repeats, lambda cost: cost.embodied_gco2e, 1)
     return Spent(
-        count,
-        math.fsum(outcome.context_tokens for outcome in outcomes) / count,
-        _share([outcome.prompt_tokens for outcome in outcomes], count),
-        _share([outcome.completion_tokens for outcome in outcomes], count),
-        _seconds(repeats, count),
-        _bounds(repeats, lambda cost: cost.cpu_seconds, count),
-        _bounds(repeats, lambda cost: cost.joules, count),
-        _bounds(repeats, lambda cost: cost.gco2e, count),
-        _bounds(repeats, lambda cost: cost.litres, count),
+        count=count,
+        context_tokens=math.fsum(outcome.context_tokens for outcome in outcomes) / count,
+        prompt_tokens=_share([outcome.prompt_tokens for outcome in outcomes], count),
+        completion_tokens=_share([outcome.completion_tokens for outcome in outcomes], count),
+        seconds=_seconds(repeats, count),
+        cpu_seconds=_bounds(repeats, lambda cost: cost.cpu_seconds, count),
+        joules=_bounds(repeats, lambda cost: cost.joules, count),
+        gco2e=_bounds(repeats, lambda cost: cost.gco2e, count),
+        litres=_bounds(repeats, lambda cost: cost.litres, count),
+        embodied_gco2e=_bounds(repeats, lambda cost: cost.embodied_gco2e, count),
+        market_gco2e=_bounds(repeats, lambda cost: cost.market_gco2e, count),
+        sci_gco2e=sci(operation, making, count),
     )
 
 

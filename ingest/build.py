@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ingest.chunk import Chunker
 from ingest.embedding_pool import EmbedderFactory, EmbeddingPool
 from ingest.indexing import Vectorizer, WritableIndex
+from ingest.metering import RunMeter
 from ingest.plan import ParseTask
 from ingest.vectors import VectorStore
 from rag.errors import LoadError, RagError
@@ -87,6 +88,21 @@ def build_toolkit(settings: Settings) -> Toolkit:
         open_index=partial(open_index, settings),
         check_index=partial(check_index, settings),
     )
+
+
+def build_meter(settings: Settings) -> RunMeter:
+    """Return what says the cost of a run: by the counters of this machine, at the place it is in.
+
+    A live source of the grid's intensity is asked once before this returns.
+
+    Raises:
+        SettingsError: ``grid_intensity_file`` or ``grid_url`` cannot be used.
+        AssetError: The packaged data is damaged.
+    """
+    from rag.build_power import build_power
+    from rag.grid.siting import sited
+
+    return RunMeter(sited(settings), build_power())
 
 
 def parse_files(

@@ -163,6 +163,7 @@ def _work(
 ) -> int:
     from ingest.build import build_toolkit
     from ingest.pace import remember
+    from ingest.recording import recorded_sync
     from ingest.sync import preview, sync
 
     settings = _settings(
@@ -172,9 +173,9 @@ def _work(
     if when_green:
         green = _green(options, settings)
         run = green.preview if dry_run else green.sync
-    report = run(request, toolkit, _progress(settings))
+    report = run(request, toolkit, _progress(settings, metered=not dry_run))
     remember(toolkit.collection_dir, report)
-    _show(options, report)
+    _show(options, recorded_sync(settings, report))
     return report.exit_code
 
 
@@ -193,18 +194,21 @@ def _green(options: argparse.Namespace, settings: Settings) -> Green:
 def _embed(options: argparse.Namespace) -> int:
     from ingest.build import build_toolkit
     from ingest.embed import EmbedRequest, embed
+    from ingest.recording import recorded_embed
 
     request = EmbedRequest(options.limit, options.seconds, options.asked_only)
     settings = _settings(options)
     _check_there(settings.data_dir / settings.collection)
-    _show(options, embed(request, build_toolkit(settings), _progress(settings)))
+    report = embed(request, build_toolkit(settings), _progress(settings, metered=True))
+    _show(options, recorded_embed(settings, report))
     return 0
 
 
-def _progress(settings: Settings) -> Progress:
+def _progress(settings: Settings, *, metered: bool) -> Progress:
+    from ingest.build import build_meter
     from ingest.progress import Progress
 
-    return Progress(sys.stderr, settings.pue)
+    return Progress(sys.stderr, build_meter(settings) if metered else None)
 
 
 def _rollback(options: argparse.Namespace) -> int:

@@ -20,11 +20,12 @@ from ingest.indexing import Allowance, EmbeddingCounts, Vectorizer
 from ingest.manifest import Manifest
 from ingest.progress import Progress
 from ingest.publish import prune, writing
-from ingest.report import StageCost, cost_lines
+from ingest.report import ChunkRate, StageCost, chunk_rate, cost_lines
 from ingest.vectors import VECTORS, VectorStore
 from rag.demand import DEMAND, forget_demand, read_demand
 from rag.errors import IndexStateError, UsageError, ValueRangeError
 from rag.generation import Generation, read_current
+from rag.results import Impact
 from rag.types import Interval
 
 _Points: TypeAlias = tuple[tuple[str, str], ...]  # tenant, chunk id
@@ -58,7 +59,8 @@ class EmbedReport:
     """The result of one run, for one tenant.
 
     ``embedded`` were computed, ``cached`` found; ``waiting`` have no vectors still, ``asked`` of
-    them were needed by questions. ``cpu_seconds`` is that of embedding alone [s].
+    them were needed by questions. ``cpu_seconds`` is that of embedding alone [s]; ``joules`` is
+    that of ``impact``. ``sci`` is for the chunks that got vectors.
     """
 
     collection: str
@@ -70,9 +72,12 @@ class EmbedReport:
     asked: int
     cpu_seconds: float
     stages: tuple[StageCost, ...]
-    joules: Interval
+    joules: Interval | None
+    impact: Impact
+    sci: ChunkRate
     cached: int = 0
     published: bool = False
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the report as one JSON object on one line."""
@@ -89,7 +94,8 @@ class EmbedReport:
             f"  vectors     {done}, {self.cached:,} from the cache",
             f"  now         {have}, {self.waiting:,} wait, {self.asked:,} of them asked for",
         ]
-        return "\n".join([*lines, *cost_lines(self.stages, self.joules)])
+        lines += cost_lines(self.stages, self.impact, self.sci)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
 def embed(request: EmbedRequest, toolkit: Toolkit, progress: Progress) -> EmbedReport:
@@ -111,7 +117,12 @@ def embed(request: EmbedRequest, toolkit: Toolkit, progress: Progress) -> EmbedR
             generation = GenerationMaker(toolkit, current, progress).fill(ready)
             prune(directory, toolkit.settings.keep_generations)
         report = _report(task, generation, counts, progress)
-    return replace(report, cached=len(ready) - counts.embedded, published=bool(ready))
+    return replace(
+        report,
+        cached=len(ready) - counts.embedded,
+        published=bool(ready),
+        sci=chunk_rate(report.impact, len(ready)),
+    )
 
 
 def _report(
@@ -124,6 +135,7 @@ def _report(
         chunks = manifest.totals(settings.tenant).chunks
     demand = task.toolkit.collection_dir / DEMAND
     forget_demand(demand, settings.tenant, asked.keys() - waiting)
+    impact = progress.impact()
     return EmbedReport(
         collection=settings.collection,
         tenant=settings.tenant,
@@ -134,7 +146,9 @@ def _report(
         asked=len(waiting & asked.keys()),
         cpu_seconds=round(counts.cpu_seconds, 3),
         stages=progress.costs,
-        joules=sum((stage.joules for stage in progress.costs), Interval(0, 0)),
+        joules=impact.joules,
+        impact=impact,
+        sci=chunk_rate(impact, counts.embedded),
     )
 
 

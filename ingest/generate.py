@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -91,10 +91,7 @@ class GenerationMaker:
         Raises:
             RagError: The generation could not be made; the current one stays.
         """
-        self._toolkit.check_index()
-        staging = stage(self._dir, self._current)
-        manifest = Manifest.write(staging / MANIFEST)
-        with closing(manifest):
+        with self._staged() as (staging, manifest):
             manifest.add_roots(rules.tenant, roots)
             intake = self._take_in(manifest, plan, rules)
             changes = self._resolve(manifest, rules.tenant)
@@ -120,14 +117,19 @@ class GenerationMaker:
         Raises:
             RagError: The generation could not be made; the current one stays.
         """
-        self._toolkit.check_index()
-        staging = stage(self._dir, self._current)
-        manifest = Manifest.write(staging / MANIFEST)
-        with closing(manifest):
+        with self._staged() as (staging, manifest):
             changes = PointChanges(upserted=points, replaced=points, deleted=())
             shape, _ = self._index(manifest, changes, whole=False, embeds=False)
             draft = self._draft(manifest, staging, shape)
         return self._publish(draft, PointChanges((), (), ()))
+
+    @contextmanager
+    def _staged(self) -> Iterator[tuple[Path, Manifest]]:
+        """Hand out the folder of the generation in the making, and its manifest."""
+        self._toolkit.check_index()
+        staging = stage(self._dir, self._current)
+        with closing(Manifest.write(staging / MANIFEST)) as manifest:
+            yield staging, manifest
 
     def _take_in(self, manifest: Manifest, plan: Plan, rules: Rules) -> Intake:
         for doc_id, path in plan.moved:

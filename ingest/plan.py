@@ -89,7 +89,7 @@ class Planner:
         for place in scan.unreadable:
             name = os.fsencode(place.path).decode("utf-8", "backslashreplace")
             error = LoadError(place.reason, name, "fix its name or permissions")
-            self._plan.letters.append(self._failure(place.path, "", "", error))
+            self._plan.letters.append(self._failure(place.path, "", error))
         for file in scan.files:
             self._consider(file)
         found = {file.path for file in scan.files}
@@ -105,7 +105,7 @@ class Planner:
             digest = self._digest(file)
         except RagError as exc:
             doc_id = self._id_of(file, "")
-            self._plan.letters.append(self._failure(file.path, doc_id, "", exc))
+            self._plan.letters.append(self._failure(file.path, doc_id, exc))
             return
         doc_id = self._id_of(file, digest)
         record, letter = self._by_path.get(file.path), self._letters.get(file.path)
@@ -178,9 +178,9 @@ class Planner:
         holders = self._by_path.get(path), self._letters.get(path)
         return {holder.sha256 for holder in holders if holder}
 
-    def _failure(self, path: str, doc_id: str, digest: str, error: RagError) -> DeadLetter:
+    def _failure(self, path: str, doc_id: str, error: RagError) -> DeadLetter:
         earlier = self._letters.get(path)
-        task = Failed(path, doc_id, digest, path in self._by_path)
+        task = Failed(path, doc_id, "", path in self._by_path)  # it could not be read
         return letter_for(self._rules, task, error, attempts=earlier.attempts if earlier else 0)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO, TypeAlias
 
+from ingest.metering import RunMeter, StageMeter, Used
 from ingest.report import StageCost
-from rag.impact import cpu_energy
+from rag.results import Impact
 from rag.types import Interval
 
 Advance: TypeAlias = Callable[[int], object]
@@ -21,18 +21,26 @@ class Progress:
 
     Args:
         stream: Where to show them; None shows nothing.
-        pue: Power usage effectiveness of the place [-].
+        meter: What says their energy; None estimates it, at a place of which nothing is known.
     """
 
-    def __init__(self, stream: TextIO | None = None, pue: float = 1.0) -> None:
+    def __init__(self, stream: TextIO | None = None, meter: RunMeter | None = None) -> None:
         self._stream = stream
-        self._pue = pue
-        self._costs: dict[str, StageCost] = {}
+        self._meter = meter or RunMeter()
+        self._used: dict[str, tuple[float, Used]] = {}
 
     @property
     def costs(self) -> tuple[StageCost, ...]:
         """What the stages cost so far, in their order."""
-        return tuple(self._costs.values())
+        return tuple(self._cost(name, *used) for name, used in self._used.items())
+
+    def impact(self) -> Impact:
+        """Return what the stages cost together so far, where the run is."""
+        return self._meter.impact(self.costs)
+
+    def joules_of(self, cpu_seconds: float) -> Interval:
+        """Return what so much CPU time would cost now [J]."""
+        return self._meter.joules(Used(cpu_seconds))[0]
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Advance]:
@@ -41,7 +49,7 @@ class Progress:
         A stage that is run twice is counted as one. CPU time includes that of child processes
         that ended within the stage.
         """
-        started, cpu = time.perf_counter(), _cpu_seconds()
+        started, meter = time.perf_counter(), StageMeter(self._meter)
         done = 0
 
         def count(units: int) -> None:
@@ -51,11 +59,11 @@ class Progress:
         try:
             if self._stream is not None and self._stream.isatty():
                 with _bar(self._stream, name, total, unit) as advance:
-                    yield advance
+                    yield _metered(advance, meter)
             else:
-                yield count
+                yield _metered(count, meter)
         finally:
-            self._add(name, time.perf_counter() - started, _cpu_seconds() - cpu)
+            self._add(name, time.perf_counter() - started, meter.end())
         if self._stream is not None and not self._stream.isatty():
             amount = f"{done:,} {unit}, " if unit else ""
             self._say(f"{name}: {amount}{time.perf_counter() - started:.2f} s\n")
@@ -70,12 +78,21 @@ class Progress:
             _silence(self._stream)
             self._stream = None
 
-    def _add(self, name: str, seconds: float, cpu: float) -> None:
-        earlier = self._costs.get(name)
-        if earlier is not None:
-            seconds, cpu = seconds + earlier.seconds, cpu + earlier.cpu_seconds
-        joules = cpu_energy(Interval(cpu, cpu), pue=self._pue)
-        self._costs[name] = StageCost(name, round(seconds, 6), round(cpu, 6), joules)
+    def _add(self, name: str, seconds: float, used: Used) -> None:
+        earlier_seconds, earlier = self._used.get(name, (0.0, Used()))
+        self._used[name] = earlier_seconds + seconds, earlier + used
+
+    def _cost(self, name: str, seconds: float, used: Used) -> StageCost:
+        joules, basis = self._meter.joules(used)
+        return StageCost(name, round(seconds, 6), round(used.cpu_seconds, 6), joules, basis)
+
+
+def _metered(advance: Advance, meter: StageMeter) -> Advance:
+    def advanced(units: int) -> None:
+        advance(units)
+        meter.poll()
+
+    return advanced
 
 
 def _silence(stream: TextIO | None) -> None:
@@ -95,9 +112,3 @@ def _bar(stream: TextIO, name: str, total: int | None, unit: str) -> Iterator[Ad
         total=total, desc=f"{name:8}", unit=f" {unit}", file=stream, dynamic_ncols=True
     ) as bar:
         yield bar.update
-
-
-def _cpu_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime

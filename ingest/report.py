@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from ingest.deadletter import DeadLetter
 from rag.durations import worded
-from rag.results import SignedInterval
-from rag.types import Interval
+from rag.impact import sci
+from rag.results import Impact, SignedInterval
+from rag.sci import STANDARD, missing
+from rag.types import Basis, Interval
 
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
-    """One stage of a run: wall clock and CPU time over all processes [s], energy [J]."""
+    """One stage of a run: wall clock and CPU time over all processes [s], energy [J].
+
+    ``basis`` says whether the energy was measured or estimated.
+    """
 
     name: str
     seconds: float
     cpu_seconds: float
     joules: Interval
+    basis: Basis = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRate:
+    """The software carbon intensity of a run: ``SCI = (E * I + M) / R``, R = 1,000 chunks [g].
+
+    ``chunks`` are those that the run indexed or gave vectors: without one there is no rate.
+    ``missing`` says what else is unknown, each with the settings that say it.
+
+    Source: Green Software Foundation, SCI specification (ISO/IEC 21031:2024).
+    """
+
+    gco2e_per_1000_chunks: Interval | None
+    chunks: int
+    missing: tuple[str, ...]
+    standard: str = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,10 @@ class GreenStart:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The result of one run; ``generation`` is what is published after it, if anything."""
+    """The result of one run; ``generation`` is what is published after it, if anything.
+
+    ``joules`` is that of ``impact``, which has what else the run cost.
+    """
 
     collection: str
     tenant: str
@@ -106,6 +131,8 @@ class SyncReport:
     skipped: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     green: GreenStart | None = None
+    impact: Impact | None = None
+    sci: ChunkRate | None = None
 
     @property
     def exit_code(self) -> int:
@@ -119,7 +146,7 @@ class SyncReport:
     def to_text(self) -> str:
         """Return the report as people read it."""
         lines = [_headline(self), *_file_lines(self), *_chunk_lines(self)]
-        lines += cost_lines(self.stages, self.joules)
+        lines += cost_lines(self.stages, self.impact, self.sci)
         lines += _green_lines(self.green)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes), *_failures(self)])
 
@@ -172,15 +199,47 @@ def _chunk_lines(report: SyncReport) -> list[str]:
     return lines
 
 
-def cost_lines(stages: Sequence[StageCost], joules: Interval | None) -> list[str]:
-    """Return what a run cost as people read it: seconds by stage, and energy if known."""
+def chunk_rate(impact: Impact, chunks: int) -> ChunkRate:
+    """Return the software carbon intensity of a run that worked on so many chunks."""
+    rate = sci(impact.gco2e, impact.embodied_gco2e, chunks / 1000)
+    return ChunkRate(rate, chunks, missing(impact))
+
+
+def cost_lines(
+    stages: Sequence[StageCost], impact: Impact | None, rate: ChunkRate | None
+) -> list[str]:
+    """Return what a run cost as people read it: seconds by stage, the rest if metered."""
     if not stages:
         return []
     shown = ", ".join(f"{stage.name} {stage.seconds:.2f}" for stage in stages)
     lines = [f"  seconds     {sum(stage.seconds for stage in stages):.2f} ({shown})"]
-    if joules is not None:
-        lines.append(f"  energy      {_range(joules)} J (estimated from CPU time)")
-    return lines
+    if impact is not None:
+        lines += _impact_lines(impact)
+    return lines if rate is None else [*lines, f"  SCI         {_rate(rate)}"]
+
+
+def _impact_lines(impact: Impact) -> Iterator[str]:
+    if impact.joules is not None:
+        how = "by the counters" if impact.basis == "measured" else "from CPU time"
+        yield f"  energy      {_range(impact.joules)} J ({impact.basis} {how})"
+    source = f"by location: {impact.grid.source}" if impact.grid else "by location"
+    yield f"  carbon      {_amount(impact.gco2e, 'gCO2e', source)}"
+    if impact.market_gco2e is not None:
+        yield f"              {_amount(impact.market_gco2e, 'gCO2e', 'by market')}"
+    yield f"  embodied    {_amount(impact.embodied_gco2e, 'gCO2e', 'share of making the machine')}"
+    yield f"  water       {_amount(impact.litres, 'L', 'on site and off')}"
+
+
+def _rate(rate: ChunkRate) -> str:
+    if rate.missing:
+        return f"unknown without {' and '.join(rate.missing)}"
+    if rate.gco2e_per_1000_chunks is None:
+        return "none: no chunk was indexed"
+    return f"{_range(rate.gco2e_per_1000_chunks)} gCO2e per 1,000 chunks ({rate.standard})"
+
+
+def _amount(interval: Interval | None, unit: str, note: str) -> str:
+    return "unknown" if interval is None else f"{_range(interval)} {unit} ({note})"
 
 
 def _green_lines(green: GreenStart | None) -> list[str]:
@@ -207,4 +266,5 @@ def _failures(report: SyncReport) -> list[str]:
 
 
 def _range(interval: Interval | SignedInterval) -> str:
-    return f"{interval.low:.3g} to {interval.high:.3g}"
+    bounds = f"{interval.low:.3g}", f"{interval.high:.3g}"
+    return " to ".join(dict.fromkeys(bounds))

@@ -22,12 +22,10 @@ from ingest.pending import Pending
 from ingest.plan import Plan, Planner, Rules
 from ingest.progress import Progress
 from ingest.publish import prune, writing
-from ingest.report import ChunkCounts, DuplicateCounts, FileCounts, SyncReport
+from ingest.report import ChunkCounts, DuplicateCounts, FileCounts, SyncReport, chunk_rate
 from ingest.scan import Scan, is_under, scan
 from rag.errors import UsageError
 from rag.generation import Generation, read_current
-from rag.impact import cpu_energy
-from rag.types import Interval
 
 _DIGESTS = "digests.sqlite"
 
@@ -199,17 +197,19 @@ def _report(
     with _manifest_of(generation) as manifest:
         totals = manifest.totals(survey.rules.tenant)
         waiting = len(manifest.unembedded(survey.rules.tenant))
-    joules = [stage.joules for stage in progress.costs]
+    impact, counts = progress.impact(), _chunk_counts(made, totals, waiting)
     return SyncReport(
         collection=settings.collection,
         tenant=survey.rules.tenant,
         generation=generation.number if generation else None,
         published=bool(made and made.generation),
         files=_file_counts(survey, made.intake.documents if made else 0, letters),
-        chunks=_chunk_counts(made, totals, waiting),
-        duplicates=_duplicate_counts(made, totals, toolkit),
+        chunks=counts,
+        duplicates=_duplicate_counts(made, totals, toolkit, progress),
         stages=progress.costs,
-        joules=sum(joules, Interval(0, 0)),
+        joules=impact.joules,
+        impact=impact,
+        sci=chunk_rate(impact, counts.added + counts.changed),
         failures=_failed(letters),
         skipped=_skipped(survey, letters),
         notes=tuple(dict.fromkeys((*_notes(survey, toolkit), *(made.notes if made else ())))),
@@ -246,7 +246,7 @@ def _chunk_counts(made: Made | None, totals: ManifestTotals, waiting: int) -> Ch
 
 
 def _duplicate_counts(
-    made: Made | None, totals: ManifestTotals, toolkit: Toolkit
+    made: Made | None, totals: ManifestTotals, toolkit: Toolkit, progress: Progress
 ) -> DuplicateCounts:
     dropped = toolkit.settings.drop_near_duplicates
     exact = totals.occurrences - totals.chunks - totals.dropped
@@ -254,8 +254,7 @@ def _duplicate_counts(
     saved = None
     if embedding and embedding.embedded:
         mean = embedding.cpu_seconds / embedding.embedded
-        seconds = mean * (exact + totals.dropped)
-        saved = cpu_energy(Interval(seconds, seconds), pue=toolkit.settings.pue)
+        saved = progress.joules_of(mean * (exact + totals.dropped))
     return DuplicateCounts(
         exact=exact,
         exact_tokens=totals.duplicate_tokens,

@@ -16,7 +16,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -59,12 +58,7 @@ class VectorStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -143,14 +137,6 @@ def cache_key(fingerprint: str, chunk: Chunk) -> bytes:
         digest.update(len(data).to_bytes(8))
         digest.update(data)
     return digest.digest()
-
-
-def as_stored(vectors: PassageVectors) -> PassageVectors:
-    """Return vectors as the store would give them back.
-
-    Indexing these makes an index independent of what was in the cache.
-    """
-    return _unpacked(*_packed(vectors))
 
 
 def _connected(path: Path) -> sqlite3.Connection:

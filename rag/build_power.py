@@ -6,8 +6,15 @@ import importlib.util
 import os
 from pathlib import Path
 
-from rag.metering.machine import Machine, read_machine
-from rag.metering.power import EstimatedPower, PowerSampler, PowerSource, Sources
+from rag.metering.machine import Machine, counts_all_work, read_machine
+from rag.metering.power import (
+    GPU_PERIOD_SECONDS,
+    PERIOD_SECONDS,
+    EstimatedPower,
+    PowerSampler,
+    PowerSource,
+    Sources,
+)
 from rag.metering.processor import watts_per_busy_cpu
 from rag.protocols import EnergyCounter
 
@@ -22,12 +29,13 @@ def build_power(root: Path = Path("/")) -> PowerSource:
     processors, gpus = _processors(machine, root), _gpus(machine)
     if not processors and not gpus:
         return EstimatedPower(estimate)
-    return PowerSampler(Sources(machine.cpus, processors, gpus), estimate)
+    period = GPU_PERIOD_SECONDS if gpus else PERIOD_SECONDS
+    return PowerSampler(Sources(machine.cpus, processors, gpus), estimate, period)
 
 
 def _processors(machine: Machine, root: Path) -> tuple[EnergyCounter, ...]:
     # In a virtual machine the counter would be the host's, and the neighbours' work is not known.
-    if machine.virtual:
+    if machine.virtual or not counts_all_work(root):
         return ()
     from rag.adapters.rapl import RaplCounter
 

@@ -69,7 +69,7 @@ def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
 
 
 def _add_impact(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = "tell what answers cost: energy, carbon, water, tokens"
+    text = "tell what answers and ingest cost: energy, carbon, water, tokens"
     impact = commands.add_parser("impact", help=text, description=_sentence(text))
     impact.add_argument(
         "--from", dest="first", metavar="DATE", help="first day (UTC; default: of the month)"
@@ -78,7 +78,7 @@ def _add_impact(commands: argparse._SubParsersAction[Parser]) -> None:
         "--to", dest="last", metavar="DATE", help="last day, inclusive (default: today)"
     )
     impact.add_argument(
-        "--by", choices=("tenant", "tier", "model", "stage"), help="what to group by"
+        "--by", choices=("tenant", "tier", "model", "stage", "kind"), help="what to group by"
     )
     form = impact.add_mutually_exclusive_group()
     form.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
-from rag.grounding_signals import Evidence, Signals, Statement, covered, read_statement
+from rag.grounding_signals import ReadEvidence, Signals, Statement, covered, read_statement
 from rag.meaning import Meanings
 from rag.opposites import opposites
 from rag.protocols import Analyzer, Embedder, SentenceSplitter
@@ -52,7 +52,7 @@ class StatementScorer:
         self, statements: Sequence[str], evidence: Sequence[str]
     ) -> tuple[Signals | None, ...]:
         """Return what the probabilities are made of; None where there is nothing to compare."""
-        known = Evidence(evidence, self._analyzer, self._splitter)
+        known = ReadEvidence(evidence, self._analyzer, self._splitter)
         meanings = Meanings(known, self._embedder) if self._embedder else None
         read = (read_statement(text, self._analyzer) for text in statements)
         return tuple(
@@ -60,7 +60,7 @@ class StatementScorer:
             for said in read
         )
 
-    def _signals(self, said: Statement, known: Evidence, meanings: Meanings | None) -> Signals:
+    def _signals(self, said: Statement, known: ReadEvidence, meanings: Meanings | None) -> Signals:
         near = known.nearest(said)
         signals = known.signals(said, near, self._contraries)
         # Whose words all stand there needs no meaning: quoting costs no forward pass.

@@ -77,7 +77,7 @@ def read_statement(text: str, analyzer: Analyzer) -> Statement:
     return _read(in_digits(without_marks(text[:_LONGEST_STATEMENT])), analyzer, follows=False)
 
 
-class Evidence:
+class ReadEvidence:
     """Texts read once for any number of statements; neither order nor repeats make a difference.
 
     ``sentences`` are what was read: all, unless there are more than ``MOST_CHARACTERS``.

@@ -13,14 +13,14 @@ from rag.types import Interval
 
 # Source: BIPM, The International System of Units, 9th edition (2019), table 8: 1 h = 3600 s.
 JOULES_PER_KWH = 3.6e6
-# Source: IAU Style Manual (Wilkins, IAU Transactions XXB, 1987): a Julian year of 365.25 days.
+# Source: Wilkins, IAU Style Manual (1989, IAU Transactions XXB): a Julian year of 365.25 days.
 SECONDS_PER_YEAR = 365.25 * 86_400
 # Source: BIPM, The International System of Units, 9th edition (2019), table 7: kilo is 1000.
 GRAMS_PER_KILOGRAM = 1000.0
 
 # Power that one fully busy virtual CPU draws [W].
-# Source: Cloud Carbon Footprint, Methodology (commit 1559c18), averages per cloud provider from
-# SPECpower: lowest dynamic share AWS 3.5 - 0.74, highest total GCP 4.26.
+# Source: Cloud Carbon Footprint, microsite/docs/Methodology.md (commit 1559c18), appendix I, from
+# SPECpower: least dynamic share AWS 3.5 - 0.74 (averages), greatest total GCP 4.26 (median).
 WATTS_PER_BUSY_CPU = Interval(3.5 - 0.74, 4.26)
 
 
@@ -75,7 +75,8 @@ def litres_per_kwh(site: float | None, grid: float | None, pue: float) -> float 
         pue: Power usage effectiveness of the place, 1 or more [-].
 
     Source: Li et al., Making AI Less "Thirsty" (arXiv 2304.03271, 2023): operational water is
-    ``e * (WUE_on + PUE * WUE_off)``, e the energy of the machines; The Green Grid, WUE (2011).
+    ``e * (WUE_on + PUE * WUE_off)``, e the energy of the machines; the same in EcoLogits 0.11.3,
+    ecologits/impacts/llm.py; The Green Grid, WUE (2011).
     """
     if site is None or grid is None:
         return None
@@ -96,6 +97,22 @@ def embodied_carbon(seconds: Interval | None, machine: Embodied | None) -> Inter
         return None
     lifetime = machine.lifetime_years * SECONDS_PER_YEAR
     return _times(seconds, machine.kgco2e * GRAMS_PER_KILOGRAM * machine.share / lifetime)
+
+
+def embodied_of_work(cpu_seconds: Interval | None, machine: Embodied | None) -> Interval | None:
+    """Return what work is charged of the machine's making [gCO2e]: ``M = TE * t / n / EL * share``.
+
+    As with idle power, time in which the machine stands idle is nobody's: the operator's.
+
+    Args:
+        cpu_seconds: CPU time of the work (t), summed over the CPUs [s].
+        machine: Its emissions (TE), lifetime (EL), share, and the CPUs that the service has (n).
+
+    Source: as for `embodied_carbon`; n CPUs that work for a second reserve one second.
+    """
+    if cpu_seconds is None or machine is None:
+        return None
+    return embodied_carbon(_times(cpu_seconds, 1 / machine.cpus), machine)
 
 
 def sci(

@@ -1,4 +1,4 @@
-"""The ledger: what every answer cost, on the local disk, append-only, in one file a month.
+"""The ledger: what all answers and runs of ingest cost, append-only, in one file a month.
 
 ``Ledger.add`` returns when the entry is durable against the death of the process, and an answer is
 given only after that. Threads that wait for each other are committed together. What cannot be
@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Final
 
 from rag.ledger_entry import Entry
-from rag.ledger_file import MonthFile, is_damage, month_of, months_in, path_of, set_aside
+from rag.ledger_file import (
+    MonthFile,
+    files_in,
+    forget_entries,
+    is_damage,
+    month_of,
+    path_of,
+    set_aside,
+)
 from rag.ledger_sums import Spent, spent_since
 from rag.settings import Settings
 
@@ -148,13 +156,14 @@ class Ledger:
             self._month = month
             old = self._past_keeping(month)
             if old:
-                threading.Thread(target=_forget, args=(self.folder, old), daemon=True).start()
+                threading.Thread(target=_forget, args=(old,), daemon=True).start()
         return self._file
 
-    def _past_keeping(self, month: str) -> tuple[str, ...]:
+    def _past_keeping(self, month: str) -> tuple[Path, ...]:
         year, number = divmod(_months(month) - self._keep_months, 12)
         first_kept = f"{year:04}-{number + 1:02}"
-        return tuple(each for each in months_in(self.folder) if each <= first_kept)
+        files = (each for each in files_in(self.folder) if each.understood)
+        return tuple(each.path for each in files if each.month <= first_kept)
 
     def _set_aside(self, month: str, error: sqlite3.Error) -> None:
         file, self._file = self._file, None
@@ -187,16 +196,12 @@ def _months(month: str) -> int:
     return 12 * int(year) + int(number) - 1
 
 
-def _forget(folder: Path, months: Sequence[str]) -> None:
-    for month in months:
+def _forget(paths: Sequence[Path]) -> None:
+    for path in paths:
         try:
-            file = MonthFile(folder, month)
-            try:
-                file.forget_entries()
-            finally:
-                file.close()
+            forget_entries(path)
         except (sqlite3.Error, OSError) as exc:
-            _warn("ledger-not-pruned", path_of(folder, month), exc)
+            _warn("ledger-not-pruned", path, exc)
 
 
 def _warn(event: str, path: Path, error: Exception) -> None:

@@ -1,17 +1,17 @@
-"""What the ledger keeps of one answer: whole numbers of small units, so that sums are exact."""
+"""What the ledger keeps of an answer or run: whole numbers of small units, so sums are exact."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
-from rag.results import Receipt
+from rag.results import Impact, Receipt
 from rag.types import Basis, Interval
 
-Kind: TypeAlias = Literal["answer", "retrieve"]
-Quantity: TypeAlias = Literal["joules", "gco2e", "litres"]
+Kind: TypeAlias = Literal["answer", "retrieve", "ingest"]
+Quantity: TypeAlias = Literal["joules", "gco2e", "embodied_gco2e", "market_gco2e", "litres"]
 Tokens: TypeAlias = Literal["prompt", "cached", "completion"]
 Bounds: TypeAlias = tuple[int, int]  # low and high, in the quantity's small unit
 
@@ -20,25 +20,31 @@ Bounds: TypeAlias = tuple[int, int]  # low and high, in the quantity's small uni
 PER_UNIT: Final[Mapping[str, int]] = {
     "joules": 10**9,  # nanojoules
     "gco2e": 10**12,  # picograms
+    "embodied_gco2e": 10**12,
+    "market_gco2e": 10**12,
     "litres": 10**12,  # picolitres
     "seconds": 10**9,  # nanoseconds
 }
 # Source: IEEE 754-2019, binary64: up to here a double tells neighbouring whole numbers apart. A
 # thousand entries of this size still fit into one of SQLite's 64-bit sums.
 LARGEST: Final = 2**53
-QUANTITIES: Final[tuple[Quantity, ...]] = ("joules", "gco2e", "litres")
+QUANTITIES: Final[tuple[Quantity, ...]] = get_args(Quantity)
 TOKENS: Final[tuple[Tokens, ...]] = ("prompt", "cached", "completion")
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """For whom and how something was answered; ``model`` is None without a generator."""
+    """For whom and how something was answered or ingested; ``model`` is None without a generator.
+
+    ``grounded``: answered, and its citations support all of it.
+    """
 
     tenant: str
     tier: str
     model: str | None
     kind: Kind
     abstained: bool
+    grounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,10 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answer's costs; never its text. None is unknown, or no generator was called.
+    """The costs of one answer or run; never a text. None is unknown, or no generator was called.
 
-    ``at`` is POSIX time [us]. Units: ns, nJ, pgCO2e, pL, tokens.
+    ``at`` is POSIX time [us]. Units: ns, nJ, pgCO2e, pL, tokens. ``gco2e`` is of operation by
+    location. ``chunks`` is how many a run of ingest worked on.
     """
 
     at: int
@@ -71,6 +78,9 @@ class Entry:
     stages: tuple[StageCost, ...]
     fingerprint: str
     generation: int | None
+    embodied_gco2e: Bounds | None = None
+    market_gco2e: Bounds | None = None
+    chunks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Sums:
     """Exact sums over entries, or over one stage of them, in the small units of an ``Entry``.
 
     Each ``*_unknown`` counts the entries whose value is unknown, which the sums leave out;
-    ``measured`` counts those whose energy was measured.
+    ``measured`` counts those whose energy was measured. An entry is an answer or a run of ingest.
     """
 
     answers: int = 0
@@ -101,23 +111,38 @@ class Sums:
     cached_unknown: int = 0
     completion_tokens: int = 0
     completion_unknown: int = 0
+    grounded: int = 0
+    grounded_unknown: int = 0
+    runs: int = 0
+    chunks: int = 0
+    embodied_gco2e_low: int = 0
+    embodied_gco2e_high: int = 0
+    embodied_gco2e_unknown: int = 0
+    market_gco2e_low: int = 0
+    market_gco2e_high: int = 0
+    market_gco2e_unknown: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, name) + getattr(other, name) for name in SUMMED))
 
     @property
+    def entries(self) -> int:
+        """Answers and runs of ingest."""
+        return self.answers + self.runs
+
+    @property
     def basis(self) -> Literal["measured", "estimated", "mixed"] | None:
         """How the energy is known; None without entries."""
-        if not self.answers:
+        if not self.entries:
             return None
-        if self.measured in (0, self.answers):
+        if self.measured in (0, self.entries):
             return "measured" if self.measured else "estimated"
         return "mixed"
 
     def known(self, quantity: Quantity) -> Bounds | None:
         """Return the sum over the entries that know a quantity; None if some exist and none do."""
         unknown: int = getattr(self, f"{quantity}_unknown")
-        if unknown and unknown == self.answers:
+        if unknown and unknown == self.entries:
             return None
         return getattr(self, f"{quantity}_low"), getattr(self, f"{quantity}_high")
 
@@ -125,7 +150,7 @@ class Sums:
         """Return the sum of a generator's tokens; None if no entry knows them."""
         unknown: int = getattr(self, f"{tokens}_unknown")
         total: int = getattr(self, f"{tokens}_tokens")
-        return None if unknown and unknown == self.answers else total
+        return None if unknown and unknown == self.entries else total
 
 
 SUMMED: Final = tuple(field.name for field in fields(Sums))
@@ -138,9 +163,7 @@ def entry_of(receipt: Receipt, asker: Asker, at_seconds: float) -> Entry:
         at=round(at_seconds * 1e6),
         asker=asker,
         nanoseconds=whole(receipt.seconds, "seconds") or 0,
-        joules=whole_bounds(impact.joules, "joules"),
-        gco2e=whole_bounds(impact.gco2e, "gco2e"),
-        litres=whole_bounds(impact.litres, "litres"),
+        **bounds_of(impact),
         basis=impact.basis,
         context_tokens=usage.context_tokens,
         prompt_tokens=usage.prompt_tokens,
@@ -149,7 +172,13 @@ def entry_of(receipt: Receipt, asker: Asker, at_seconds: float) -> Entry:
         stages=_stages(receipt),
         fingerprint=receipt.fingerprint,
         generation=receipt.generation,
+        chunks=0,
     )
+
+
+def bounds_of(impact: Impact) -> dict[str, Bounds | None]:
+    """Return all quantities of a cost as whole numbers of small units."""
+    return {name: whole_bounds(getattr(impact, name), name) for name in QUANTITIES}
 
 
 def sums_of(entry: Entry) -> Sums:
@@ -161,11 +190,10 @@ def sums_of(entry: Entry) -> Sums:
         count = getattr(entry, f"{tokens}_tokens")
         amounts |= {f"{tokens}_tokens": count or 0, f"{tokens}_unknown": int(count is None)}
     return Sums(
-        answers=1,
-        abstained=int(entry.asker.abstained),
-        measured=int(entry.basis == "measured"),
+        **_counts(entry),
         nanoseconds=entry.nanoseconds,
         context_tokens=entry.context_tokens,
+        chunks=entry.chunks,
         **amounts,
     )
 
@@ -173,17 +201,28 @@ def sums_of(entry: Entry) -> Sums:
 def stage_sums(entry: Entry, cost: StageCost) -> Sums:
     """Return one stage of an entry as sums; of stages only time and energy are known."""
     return Sums(
-        answers=1,
-        abstained=int(entry.asker.abstained),
-        measured=int(entry.basis == "measured"),
+        **_counts(entry),
         nanoseconds=cost.nanoseconds,
         gco2e_unknown=1,
+        embodied_gco2e_unknown=1,
+        market_gco2e_unknown=1,
         litres_unknown=1,
         prompt_unknown=1,
         cached_unknown=1,
         completion_unknown=1,
         **_amount("joules", cost.joules),
     )
+
+
+def _counts(entry: Entry) -> dict[str, int]:
+    asker, ingest = entry.asker, entry.asker.kind == "ingest"
+    return {
+        "answers": int(not ingest),
+        "runs": int(ingest),
+        "abstained": int(asker.abstained),
+        "grounded": int(asker.grounded),
+        "measured": int(entry.basis == "measured"),
+    }
 
 
 def whole(value: float | None, unit: str) -> int | None:

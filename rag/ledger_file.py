@@ -4,16 +4,23 @@ Write-ahead log, because reports then read while answers are written, and a comm
 without an fsync (``synchronous=NORMAL``): after ``write`` returns, an entry is with the operating
 system and survives the death of the process. A power cut may take the last seconds' commits,
 never the file's consistency. The log needs shared memory, so the folder must be on a local disk.
+
+The format is in the file's name. A file of a former format is read for ever and never written by
+this code: its month goes on in a file of the present format beside it. So nothing has to be
+rewritten, and a process of an earlier version that still runs loses nothing.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,7 +28,9 @@ from typing import Final, TypeAlias
 from rag.ledger_entry import SUMMED, Bounds, Entry, StageCost, Sums, stage_sums, sums_of
 
 _Key: TypeAlias = tuple[str, str, str, str, str, str]  # _KEYS
-_SUFFIX: Final = ".sqlite"
+FORMAT: Final = 2  # of what is written; 1 had neither groundedness nor the sums of _SINCE_2
+_SUFFIX: Final = f".v{FORMAT}.sqlite"
+_NAME: Final = re.compile(r"(\d{4}-\d\d)(?:\.v(\d+))?\.sqlite")
 _WHOLE = ""  # the stage of a whole answer, and the model where no generator was called
 _KEYS = ("day", "tenant", "tier", "model", "kind", "stage")
 # How long a write waits for other processes' writes.
@@ -34,6 +43,8 @@ _COLUMNS = (
     *("joules_low", "joules_high", "gco2e_low", "gco2e_high", "litres_low", "litres_high", "basis"),
     *("context_tokens", "prompt_tokens", "cached_tokens", "completion_tokens"),
     *("stages", "fingerprint", "generation"),
+    *("grounded", "embodied_gco2e_low", "embodied_gco2e_high"),
+    *("market_gco2e_low", "market_gco2e_high", "chunks"),
 )
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS answers ({", ".join(_COLUMNS)});
@@ -48,6 +59,40 @@ _ADD = (
     f"INSERT INTO sums VALUES ({', '.join('?' * (len(_KEYS) + len(SUMMED)))})"  # noqa: S608
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name}={name}+excluded.{name}' for name in SUMMED)}"
 )
+# What the sums of a file of format 1 mean, as SQL; what it did not keep is unknown.
+_SINCE_2: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("grounded", "runs", "chunks"), "0"),
+    "grounded_unknown": "CASE kind WHEN 'answer' THEN answers - abstained ELSE 0 END",
+    **dict.fromkeys(("embodied_gco2e_low", "embodied_gco2e_high"), "0"),
+    **dict.fromkeys(("market_gco2e_low", "market_gco2e_high"), "0"),
+    **dict.fromkeys(("embodied_gco2e_unknown", "market_gco2e_unknown"), "answers"),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MonthPath:
+    """A month's file as it is found: which month [UTC], its format, where."""
+
+    month: str
+    written_as: int
+    path: Path
+
+    @property
+    def understood(self) -> bool:
+        """Whether the file is of a format that this version knows."""
+        return self.written_as <= FORMAT
+
+    def summed(self) -> str:
+        """Return the terms of a SELECT that gives each of SUMMED over rows of ``sums``.
+
+        Raises:
+            sqlite3.NotSupportedError: A later version has written the file.
+        """
+        if not self.understood:
+            what = f"written by a later version (format {self.written_as})"
+            raise sqlite3.NotSupportedError(what)
+        former = _SINCE_2 if self.written_as == 1 else {}
+        return ", ".join(f"SUM({former.get(name, name)})" for name in SUMMED)
 
 
 def month_of(at: int) -> str:
@@ -61,13 +106,14 @@ def day_of(at: int) -> str:
 
 
 def path_of(folder: Path, month: str) -> Path:
-    """Return where a month is kept."""
+    """Return where a month is kept that is written now."""
     return folder / f"{month}{_SUFFIX}"
 
 
-def months_in(folder: Path) -> tuple[str, ...]:
-    """Return the months that are kept, oldest first."""
-    return tuple(sorted(path.stem for path in folder.glob(f"[0-9]*-[0-9][0-9]{_SUFFIX}")))
+def files_in(folder: Path) -> tuple[MonthPath, ...]:
+    """Return the files of the months that are kept, of all formats, oldest first."""
+    matches = ((_NAME.fullmatch(path.name), path) for path in folder.glob("*.sqlite"))
+    return tuple(sorted(MonthPath(m[1], int(m[2] or 1), path) for m, path in matches if m))
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -118,16 +164,6 @@ class MonthFile:
                 self._db.execute("ROLLBACK")
             raise
 
-    def forget_entries(self) -> None:
-        """Drop the single entries; the sums stay.
-
-        Raises:
-            sqlite3.Error: They could not be dropped.
-        """
-        if self._db.execute("SELECT 1 FROM answers LIMIT 1").fetchone():
-            self._db.execute("DELETE FROM answers")
-            self._db.execute("VACUUM")
-
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -154,6 +190,18 @@ class MonthFile:
                 time.sleep(_RETRY_SECONDS)
             else:
                 return
+
+
+def forget_entries(path: Path) -> None:
+    """Drop the single entries of a month; the sums stay.
+
+    Raises:
+        sqlite3.Error: They could not be dropped.
+    """
+    with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)) as db:
+        if db.execute("SELECT 1 FROM answers LIMIT 1").fetchone():
+            db.execute("DELETE FROM answers")
+            db.execute("VACUUM")
 
 
 def set_aside(path: Path, now_seconds: float) -> Path:
@@ -189,7 +237,10 @@ def _row(entry: Entry) -> tuple[object, ...]:
         entry.basis,
         *(entry.context_tokens, entry.prompt_tokens, entry.cached_tokens, entry.completion_tokens),
         json.dumps({cost.stage: _stage_value(cost) for cost in entry.stages}),
-        *(entry.fingerprint, entry.generation),
+        *(entry.fingerprint, entry.generation, asker.grounded),
+        *(entry.embodied_gco2e or unknown),
+        *(entry.market_gco2e or unknown),
+        entry.chunks,
     )
 
 

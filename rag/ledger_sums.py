@@ -13,23 +13,25 @@ from typing import Final, Literal, TypeAlias
 
 from rag import dates
 from rag.errors import ValueRangeError
-from rag.ledger_entry import PER_UNIT, SUMMED, Quantity, Sums
-from rag.ledger_file import day_of, month_of, months_in, path_of
+from rag.ledger_entry import PER_UNIT, Quantity, Sums
+from rag.ledger_file import MonthPath, day_of, files_in, month_of
 from rag.types import Interval
 
-By: TypeAlias = Literal["tenant", "tier", "model", "stage"]
+By: TypeAlias = Literal["tenant", "tier", "model", "stage", "kind"]
+Work: TypeAlias = Literal["questions", "ingest"]
 Period: TypeAlias = Literal["day", "month", "all"]
 
 _WAIT_SECONDS = 5.0
 _DAY_MICROSECONDS = 86_400_000_000
 _PERIOD_CHARACTERS: Final[Mapping[Period, int]] = {"day": 10, "month": 7, "all": 0}
-_SUM = ", ".join(f"SUM({name})" for name in SUMMED)
-_WHOLE_DAYS = f"SELECT {_SUM} FROM sums WHERE tenant=? AND stage='' AND day BETWEEN ? AND ?"  # noqa: S608
-_PART_OF_A_DAY = """
+_INGEST = "kind='ingest'"
+_NO_GROUP = "''"
+_BUDGETED = f"tenant=? AND NOT {_INGEST}"  # a budget is for questions
+_PART_OF_A_DAY = f"""
 SELECT COUNT(*), SUM(joules_low), SUM(joules_high), SUM(joules_low IS NULL),
        SUM(gco2e_low), SUM(gco2e_high), SUM(gco2e_low IS NULL)
-FROM answers WHERE tenant=? AND at>=? AND at<?
-"""
+FROM answers WHERE {_BUDGETED} AND at>=? AND at<?
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,28 @@ class Days:
 class Line:
     """One group's sums in one period; the period is a day, a month, or empty for all of it.
 
-    ``group`` is None for the answers without a generator, by model, and where nothing is grouped.
+    ``group`` is None without a generator, by model, and where nothing is grouped. Questions and
+    ingest are on lines of their own, whatever the group.
     """
 
     period: str
     group: str | None
     sums: Sums
+    work: Work = "questions"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Sums of a range of days; ``unreadable`` names the months of which something is missing."""
+    """Sums of a range of days; ``unreadable`` names the months of which something is missing.
+
+    ``total`` is of all questions, ``ingest`` of all runs of ingest.
+    """
 
     days: Days
     by: By | None
     lines: tuple[Line, ...]
     total: Sums
+    ingest: Sums
     unreadable: tuple[str, ...]
 
 
@@ -98,21 +106,25 @@ def days_between(first: str | None, last: str | None, today: date) -> Days:
 
 def read_report(folder: Path, days: Days, by: By | None, period: Period = "all") -> Report:
     """Return the sums of a range of days by group and period, in their order."""
-    groups: defaultdict[tuple[str, str], Sums] = defaultdict(Sums)
-    total, unreadable = Sums(), []
+    groups: defaultdict[tuple[str, bool, str], Sums] = defaultdict(Sums)
+    totals, unreadable = {False: Sums(), True: Sums()}, []
     length = _PERIOD_CHARACTERS[period]
-    for month in _months_of(folder, days):
+    for file in _files_of(folder, days):
         try:
-            rows, whole = _read_month(path_of(folder, month), days, by)
+            rows, whole = _read_month(file, days, by)
         except sqlite3.Error:
-            unreadable.append(month)
+            unreadable.append(file.month)
             continue
-        total += whole
-        for day, group, sums in rows:
-            groups[day[:length], group] += sums
-    lines = [Line(day, group or None, groups[day, group]) for day, group in sorted(groups)]
+        for ingest, sums in whole:
+            totals[ingest] += sums
+        for day, ingest, group, sums in rows:
+            groups[day[:length], ingest, group] += sums
+    lines = [
+        Line(day, group or None, groups[day, ingest, group], "ingest" if ingest else "questions")
+        for day, ingest, group in sorted(groups)
+    ]
     missing = sorted({*unreadable, *_set_aside(folder, days)})
-    return Report(days, by, tuple(lines), total, tuple(missing))
+    return Report(days, by, tuple(lines), totals[False], totals[True], tuple(missing))
 
 
 def spent_since(folder: Path, tenant: str, since: int) -> Spent:
@@ -122,11 +134,11 @@ def spent_since(folder: Path, tenant: str, since: int) -> Spent:
     be read are left out.
     """
     total = Sums()
-    for month in months_in(folder):
-        if month >= month_of(since):
+    for file in files_in(folder):
+        if file.month >= month_of(since):
             try:
-                with closing(_opened(path_of(folder, month))) as db:
-                    total += _spent_in(db, tenant, since)
+                with closing(_opened(file.path)) as db:
+                    total += _spent_in(db, file, tenant, since)
             except sqlite3.Error:
                 continue
     return Spent(
@@ -155,9 +167,9 @@ def _covered(name: str, text: str) -> tuple[date, date]:
     return instants[0].date(), instants[1].date()
 
 
-def _months_of(folder: Path, days: Days) -> Iterator[str]:
+def _files_of(folder: Path, days: Days) -> Iterator[MonthPath]:
     first, last = f"{days.first:%Y-%m}", f"{days.last:%Y-%m}"
-    return (month for month in months_in(folder) if first <= month <= last)
+    return (file for file in files_in(folder) if first <= file.month <= last)
 
 
 def _set_aside(folder: Path, days: Days) -> Iterator[str]:
@@ -170,38 +182,34 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_WAIT_SECONDS)
 
 
-def _read_month(path: Path, days: Days, by: By | None) -> tuple[list[tuple[str, str, Sums]], Sums]:
-    group = by or "''"
-    wanted = f"SELECT day, {group}, {_SUM} FROM sums WHERE day BETWEEN ? AND ?"  # noqa: S608
+def _read_month(
+    file: MonthPath, days: Days, by: By | None
+) -> tuple[list[tuple[str, bool, str, Sums]], list[tuple[bool, Sums]]]:
+    """Return the rows of each day, group and kind of work, and the totals of each kind."""
+    wanted = f"{_INGEST}, {file.summed()} FROM sums WHERE day BETWEEN ? AND ?"
     stages = "<>" if by == "stage" else "="
     bounds = (days.first.isoformat(), days.last.isoformat())
-    with closing(_opened(path)) as db, db:
+    with closing(_opened(file.path)) as db, db:
         db.execute("BEGIN")  # both are read from one state of the file
-        rows = db.execute(f"{wanted} AND stage{stages}'' GROUP BY 1, 2", bounds).fetchall()
-        whole = db.execute(
-            f"SELECT day, '', {_SUM} FROM sums WHERE stage=''"  # noqa: S608
-            " AND day BETWEEN ? AND ? GROUP BY day",
-            bounds,
+        rows = db.execute(
+            f"SELECT day, {by or _NO_GROUP}, {wanted} AND stage{stages}'' GROUP BY 1, 2, 3", bounds
         ).fetchall()
-    found = [(day, str(name), Sums(*sums)) for day, name, *sums in rows]
-    return found, _added([Sums(*sums) for _, _, *sums in whole])
+        whole = db.execute(f"SELECT {wanted} AND stage='' GROUP BY day, 1", bounds).fetchall()
+    found = [(day, bool(ingest), str(name), Sums(*sums)) for day, name, ingest, *sums in rows]
+    return found, [(bool(ingest), Sums(*sums)) for ingest, *sums in whole]
 
 
-def _added(several: Sequence[Sums]) -> Sums:
-    total = Sums()
-    for sums in several:
-        total += sums
-    return total
-
-
-def _spent_in(db: sqlite3.Connection, tenant: str, since: int) -> Sums:
+def _spent_in(db: sqlite3.Connection, file: MonthPath, tenant: str, since: int) -> Sums:
+    days = (
+        f"SELECT {file.summed()} FROM sums WHERE {_BUDGETED} AND stage='' AND day BETWEEN ? AND ?"  # noqa: S608
+    )
     day = day_of(since)
     part = since % _DAY_MICROSECONDS
     first = date.fromisoformat(day) + timedelta(days=bool(part))
-    whole = _sums_of(db.execute(_WHOLE_DAYS, (tenant, first.isoformat(), "9999-12-31")).fetchone())
+    whole = _sums_of(db.execute(days, (tenant, first.isoformat(), "9999-12-31")).fetchone())
     if not part:
         return whole
-    of_the_day = _sums_of(db.execute(_WHOLE_DAYS, (tenant, day, day)).fetchone())
+    of_the_day = _sums_of(db.execute(days, (tenant, day, day)).fetchone())
     kept = db.execute("SELECT 1 FROM answers LIMIT 1").fetchone()
     if of_the_day.answers == 0 or not kept:
         return whole + of_the_day

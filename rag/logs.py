@@ -32,14 +32,14 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def configure(stream: TextIO, level: int = logging.INFO) -> None:
+def configure(stream: TextIO) -> None:
     """Send the process's logs to a stream as JSON lines; libraries speak from warnings up."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("rag").setLevel(level)
+    logging.getLogger("rag").setLevel(logging.INFO)
 
 
 def discard() -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rag.grounding_signals import Evidence, Found, Statement
+from rag.grounding_signals import Found, ReadEvidence, Statement
 from rag.protocols import Embedder
 from rag.types import Chunk, Vector
 
@@ -19,7 +19,7 @@ _NONE: Vector = np.zeros((0, 1), dtype=np.float32)
 class Meanings:
     """Vectors of all words of the evidence: made once, and only if a statement needs them."""
 
-    def __init__(self, evidence: Evidence, embedder: Embedder) -> None:
+    def __init__(self, evidence: ReadEvidence, embedder: Embedder) -> None:
         self._evidence = evidence
         self._embedder = embedder
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rag.impact import carbon, cpu_energy, water
+from rag.impact import carbon, cpu_energy, embodied_of_work, water
 from rag.metering.power import EstimatedPower, PowerSource
 from rag.place import Place
 from rag.results import Impact, Stage, TraceStep
@@ -110,15 +110,18 @@ class RequestMeter:
     def impact(self) -> Impact:
         """Return the cost so far, and whether it is measured or estimated."""
         used, cost = _since(self._start), self._cost()
-        joules = cost.of(used)
+        joules, cpu_seconds = cost.of(used), Interval(used.thread, used.process)
+        place, market = self.place, self.place.market
         return Impact(
             joules=joules,
-            gco2e=carbon(joules, self.place.gco2e_per_kwh),
-            litres=water(joules, self.place.litres_per_kwh),
-            cpu_seconds=Interval(used.thread, used.process),
+            gco2e=carbon(joules, place.gco2e_per_kwh),
+            litres=water(joules, place.litres_per_kwh),
+            cpu_seconds=cpu_seconds,
             basis=cost.basis,
-            region=self.place.region,
-            grid=self.place.intensity,
+            region=place.region,
+            grid=place.intensity,
+            embodied_gco2e=embodied_of_work(cpu_seconds, place.embodied),
+            market_gco2e=carbon(joules, market.gco2e_per_kwh if market else None),
         )
 
     def _cost(self) -> _Settled:

@@ -65,7 +65,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class TokenAllowance:
     """What a context may cost: tokens at most, and the share that each of them has to bring.
 
     ``price`` 0 fills the budget; 0.001 asks of 10 tokens that they are the answer one time in 100.
@@ -112,14 +112,14 @@ class Packer:
     analyzer: Analyzer
     template: Template = Template()
 
-    def pack(self, passages: Sequence[Passage], need: Need, allowance: Allowance) -> Context:
+    def pack(self, passages: Sequence[Passage], need: Need, allowance: TokenAllowance) -> Context:
         """Return the context: ``context.tokens <= allowance.budget_tokens`` always.
 
         ``context.tokens`` is the tokenizer's count of ``context.text``, headers included.
         """
         return self.packed(self.ranked(passages, need), need, allowance)
 
-    def packed(self, ranked: Sequence[Offered], need: Need, allowance: Allowance) -> Context:
+    def packed(self, ranked: Sequence[Offered], need: Need, allowance: TokenAllowance) -> Context:
         """Return the context made of ranked sentences, as ``pack`` does."""
         chosen, stopped = self._choose(ranked, need, allowance)
         while True:
@@ -165,7 +165,7 @@ class Packer:
             yield Offered(chunk, i, worth, terms)
 
     def _choose(
-        self, ranked: Sequence[Offered], need: Need, allowance: Allowance
+        self, ranked: Sequence[Offered], need: Need, allowance: TokenAllowance
     ) -> tuple[list[Evidence], Stop]:
         """Return what pays and fits by estimated cost, best first, nothing said twice.
 

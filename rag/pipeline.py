@@ -10,7 +10,7 @@ from rag.answer import Choice, choose
 from rag.finding import Finder, Finding
 from rag.meter import RequestMeter
 from rag.metering.power import EstimatedPower, PowerSource
-from rag.pack import Allowance, Need, Packer
+from rag.pack import Need, Packer, TokenAllowance
 from rag.place import Place
 from rag.protocols import Analyzer, Embedder, IndexReader, Reranker
 from rag.results import Answer, Citation, Context, Question, Receipt, Retrieved, Usage
@@ -115,7 +115,7 @@ class Pipeline:
         finding = self._finder.find(question, meter)
         with meter.stage("pack") as step:
             guard.check_deadline(question, "pack")
-            allowance = Allowance(question.budget_tokens, price(question.frugality))
+            allowance = TokenAllowance(question.budget_tokens, price(question.frugality))
             need = Need(finding.found.idf, finding.question.text)
             context = parts.packer.pack(finding.found.passages, need, allowance)
             offered = tuple(dict.fromkeys(p.chunk.doc_id for p in finding.found.passages))

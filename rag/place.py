@@ -17,12 +17,14 @@ class Embodied:
         lifetime_years: How long the machine is used [years].
         share: Part of the machine that is reserved for this service, over 0 to 1 [-].
         source: Who said so.
+        cpus: CPUs that the service may use in its part, over which that is spread.
     """
 
     kgco2e: float
     lifetime_years: float
     share: float = 1.0
     source: str = "settings"
+    cpus: float = 1.0
 
     def __post_init__(self) -> None:
         if not (self.kgco2e >= 0 and self.lifetime_years > 0 and 0 < self.share <= 1):
@@ -30,6 +32,8 @@ class Embodied:
             raise ValueRangeError(
                 "embodied carbon", given, "use kg >= 0, years > 0, 0 < share <= 1"
             )
+        if not self.cpus > 0:
+            raise ValueRangeError("CPUs of the service", self.cpus, "give more than 0")
 
 
 @dataclass(frozen=True, slots=True)

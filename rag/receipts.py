@@ -62,7 +62,7 @@ def receipt_line(response: ReceiptBody) -> str:
             f"{usage.context_tokens} of {usage.budget_tokens} context tokens",
             f"{response.seconds * 1000:.0f} ms",
             _energy(response.impact),
-            _carbon(response.impact),
+            *_carbon(response.impact),
             *_saved(response.saved),
         )
     )
@@ -80,11 +80,16 @@ def _energy(impact: ImpactBody) -> str:
     return f"{_range(impact.joules)} J {impact.basis}"
 
 
-def _carbon(impact: ImpactBody) -> str:
+def _carbon(impact: ImpactBody) -> Iterator[str]:
     if impact.gco2e is None:
-        return "carbon unknown (set grid_gco2e_per_kwh)"
-    stands_in = f" ({impact.grid.source})" if impact.grid and impact.grid.fallback else ""
-    return f"{_range(impact.gco2e)} gCO2e{stands_in}"
+        yield "carbon unknown (set grid_gco2e_per_kwh)"
+    else:
+        stands_in = f" ({impact.grid.source})" if impact.grid and impact.grid.fallback else ""
+        yield f"{_range(impact.gco2e)} gCO2e{stands_in}"
+    if impact.market_gco2e is not None:
+        yield f"by market {_range(impact.market_gco2e)} gCO2e"
+    if impact.embodied_gco2e is not None:
+        yield f"making the machine {_range(impact.embodied_gco2e)} gCO2e"
 
 
 def _range(interval: IntervalBody) -> str:

@@ -1,14 +1,20 @@
-"""Answering that writes what each answer cost into the ledger before it gives the answer."""
+"""Writing into the ledger: what each answer cost, before it is given, and what ingest cost."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 from rag.answering import Answering
-from rag.ledger import Ledger
+from rag.ledger import Ledger, ledger_folder
 from rag.ledger_entry import Asker, Kind, entry_of
+from rag.ledger_run import Run, entry_of_run
 from rag.results import Answer, Question, Receipt, Retrieved
+from rag.settings import Settings
+
+_WHOLLY_GROUNDED = 1.0
 
 
 class RecordedAnswering:
@@ -30,16 +36,35 @@ class RecordedAnswering:
     def retrieve(self, question: Question) -> Retrieved:
         """Return the context for a question; see ``Answering.retrieve``."""
         found = self._answering.retrieve(question)
-        self._record(question, found.receipt, "retrieve", abstained=False)
+        self._record(found.receipt, self._asker(question, "retrieve"))
         return found
 
     def answer(self, question: Question) -> Answer:
         """Return an answer; see ``Answering.answer``."""
         answer = self._answering.answer(question)
-        self._record(question, answer.receipt, "answer", abstained=answer.abstained)
+        asker = replace(
+            self._asker(question, "answer"),
+            abstained=answer.abstained,
+            grounded=answer.groundedness == _WHOLLY_GROUNDED,
+        )
+        self._record(answer.receipt, asker)
         return answer
 
-    def _record(self, question: Question, receipt: Receipt, kind: Kind, *, abstained: bool) -> None:
+    def _asker(self, question: Question, kind: Kind) -> Asker:
         # No generator is called yet, so there is no model to name.
-        asker = Asker(question.where.tenant, self._tier, None, kind, abstained)
+        return Asker(question.where.tenant, self._tier, None, kind, abstained=False)
+
+    def _record(self, receipt: Receipt, asker: Asker) -> None:
         self._ledger.add(entry_of(receipt, asker, self._now()))
+
+
+def record_run(settings: Settings, run: Run, *, now: Callable[[], float] = time.time) -> bool:
+    """Write a run of ingest that has just ended into the collection's ledger, if one is kept.
+
+    A disk that fails is warned of and never stops the run. Return False if the entry is lost then.
+    """
+    if not settings.ledger:
+        return True
+    with closing(Ledger(ledger_folder(settings), settings.ledger_months)) as ledger:
+        ledger.add(entry_of_run(run, now()))
+    return not ledger.lost

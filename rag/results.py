@@ -142,7 +142,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What the request cost; None is unknown, never zero."""
+    """What the request cost; None is unknown, never zero.
+
+    ``gco2e`` is of operation, by location: making the machine and what the contract for the power
+    says are apart.
+    """
 
     joules: Interval | None
     gco2e: Interval | None
@@ -151,6 +155,8 @@ class Impact:
     basis: Basis
     region: str | None
     grid: Intensity | None = None  # what gco2e was counted with, and who says so
+    embodied_gco2e: Interval | None = None  # this request's share of making the machine
+    market_gco2e: Interval | None = None  # of operation, by the market-based intensity
 
 
 @dataclass(frozen=True, slots=True)

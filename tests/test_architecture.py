@@ -25,9 +25,10 @@ LAYERS = {
         (
             "acronyms kinds phrases bm25 dates fuse impact leaning links worth pack payload terms"
             " filetree claims quantities opposites meaning grounding_signals ledger_entry"
+            " grid.untrusted"
             " grid.answers grid.http grid.electricity_maps grid.watttime grid.packaged grid.file"
-            " grid.live grid.siting grid.forecast grid.forecast_file grid.waiting durations saved"
-            " metering metering.machine metering.processor metering.power"
+            " sci grid.live grid.siting grid.forecast grid.forecast_file grid.waiting durations"
+            " saved metering metering.machine metering.processor metering.power metering.usable"
             " generation_energy generation_energy.equations generation_energy.hardware"
             " generation_energy.models generation_energy.serving generation_energy.estimate"
         ),
@@ -36,7 +37,7 @@ LAYERS = {
         "",
         (
             "retrieve rerank hops finding spelling short answer verify guard meter generation"
-            " live_index demand grounding ledger_file ledger_sums ledger"
+            " live_index demand grounding ledger_file ledger_sums ledger_sci ledger_run ledger"
         ),
     ),
     "pipeline": ("", "pipeline answering recording budgets"),

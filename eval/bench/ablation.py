@@ -6,7 +6,6 @@ stopping early by ``frugality``.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -16,13 +15,15 @@ from typing import Any
 from unittest.mock import patch
 
 from eval.bench.corpora import SEED, Corpus, corpora
+from eval.bench.indexes import temporary_index
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.metrics.words import answer_recall
 from eval.statistics import paired_difference
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked
+from eval.systems.subjects import neural
 from rag import worth
-from rag.build import build_embedder, build_pipeline
+from rag.build import build_pipeline
 from rag.fuse import min_max
 from rag.pipeline import Pipeline
 from rag.results import Question
@@ -65,23 +66,19 @@ def bench(data: Path, *, quick: bool) -> None:
 
 def _rows(corpus: Corpus) -> list[tuple[str, ...]]:
     settings = load_settings(tier="neural")
-    plain = build_embedder(settings)
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
-    with tempfile.TemporaryDirectory(prefix="rag-ablation-") as scratch:
-        chunks = chunked(corpus.documents, settings)
-        with built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
-            pipeline = build_pipeline(settings, index, lambda: None, embedder)
-            whole = _measured(corpus, pipeline, settings)
-            rows = [(corpus.name, "nothing", *(_shown(one) for one in whole))]
-            for label, ways in _PARTS.items():
-                with ExitStack() as stack:
-                    for way in ways():
-                        stack.enter_context(way)
-                    without = _measured(corpus, pipeline, settings)
-                cells = (_compared(a, b) for a, b in zip(without, whole, strict=True))
-                rows.append((corpus.name, label, *cells))
+    embedder = cached(neural(settings))
+    chunks = chunked(corpus.documents, settings)
+    with temporary_index(chunks, embedder, settings.tenant) as index:
+        pipeline = build_pipeline(settings, index, lambda: None, embedder)
+        whole = _measured(corpus, pipeline, settings)
+        rows = [(corpus.name, "nothing", *(_shown(one) for one in whole))]
+        for label, ways in _PARTS.items():
+            with ExitStack() as stack:
+                for way in ways():
+                    stack.enter_context(way)
+                without = _measured(corpus, pipeline, settings)
+            cells = (_compared(a, b) for a, b in zip(without, whole, strict=True))
+            rows.append((corpus.name, label, *cells))
     embedder.flush()
     return rows
 

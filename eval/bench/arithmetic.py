@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 
 from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
-from eval.bench.records import CACHE, table
+from eval.bench.indexes import temporary_index
+from eval.bench.records import table
+from eval.bench.vectors import kept_vectors
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, paired_difference
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked
+from eval.vectors import CachedEmbedder
 from rag.adapters.minilm import MiniLmEmbedder
 from rag.protocols import Embedder
 from rag.settings import Settings, load_settings
@@ -37,7 +38,7 @@ class Comparison:
 
 def comparisons(data: Path, questions: int) -> list[Comparison]:
     """Return integer against float32 on each of ``CORPORA`` at each of ``BUDGETS``."""
-    cache = VectorCache(CACHE / "vectors.sqlite")
+    cache = kept_vectors()
     real, integer = (
         CachedEmbedder(MiniLmEmbedder(integer=whole), cache) for whole in (False, True)
     )
@@ -91,10 +92,7 @@ def rows_of(found: Sequence[Comparison]) -> list[dict[str, Any]]:
 def _hits(
     corpus: Corpus, chunks: Sequence[Chunk], embedder: Embedder, settings: Settings
 ) -> dict[int, list[bool]]:
-    with (
-        tempfile.TemporaryDirectory(prefix="rag-arithmetic-") as scratch,
-        built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index,
-    ):
+    with temporary_index(chunks, embedder, settings.tenant) as index:
         return {
             system.budget_tokens: [
                 answer_recall(system.show(case).text, case.answers) for case in corpus.cases

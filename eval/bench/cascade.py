@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,11 +12,13 @@ from pathlib import Path
 
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Way
+from eval.bench.indexes import temporary_index
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.metrics.words import answer_recall
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
-from rag.build import build_embedder, build_pipeline
+from eval.systems.indexed import chunked
+from eval.systems.subjects import neural
+from rag.build import build_pipeline
 from rag.pipeline import Pipeline
 from rag.protocols import IndexReader
 from rag.results import Question, Retrieved
@@ -79,16 +80,11 @@ def compare(name: str, ways: Sequence[Way], data: Path, *, quick: bool) -> None:
 
 def _measured(corpus: Corpus, ways: Sequence[Way]) -> list[Row]:
     settings = load_settings()
-    plain = build_embedder(settings)
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    cached = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(neural(settings))
     chunks = chunked(corpus.documents, settings)
-    with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-        path = Path(scratch) / "index"
-        with built_index(path, chunks, cached, settings.tenant) as index:
-            cached.flush()
-            return [row for way in ways for row in _rows(corpus, way, index)]
+    with temporary_index(chunks, embedder, settings.tenant) as index:
+        embedder.flush()
+        return [row for way in ways for row in _rows(corpus, way, index)]
 
 
 def _rows(corpus: Corpus, way: Way, index: IndexReader) -> list[Row]:

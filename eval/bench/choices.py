@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import get_args
 
 from eval.bench.corpora import articles, sampled
-from eval.bench.records import CACHE
+from eval.bench.indexes import temporary_index
+from eval.bench.vectors import cached
 from eval.datasets import Case, Dataset, Text, load_dataset
-from eval.systems.indexed import built_index, chunked, single
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked, single
 from ingest.load.registry import load_document
 from rag.answer import Choice
 from rag.build import build_embedder, build_pipeline
@@ -83,15 +82,14 @@ class Asking:
 def asking(corpus: Corpus, tier: str) -> Iterator[Asking]:
     """Hold the index of a corpus in one tier; vectors are kept for the next run."""
     settings = load_settings(tier=tier)
-    embedder = build_embedder(settings)
-    cached = CachedEmbedder(embedder, VectorCache(CACHE / "vectors.sqlite")) if embedder else None
-    with tempfile.TemporaryDirectory(prefix="rag-answers-") as scratch:
-        chunks = chunked(corpus.documents, settings)
-        index = built_index(Path(scratch) / "index", chunks, cached, settings.tenant)
-        pipeline = build_pipeline(settings, index, lambda: None, cached)
+    plain = build_embedder(settings)
+    embedder = cached(plain) if plain else None
+    chunks = chunked(corpus.documents, settings)
+    with temporary_index(chunks, embedder, settings.tenant) as index:
+        pipeline = build_pipeline(settings, index, lambda: None, embedder)
         yield Asking(corpus, pipeline, settings.tenant)
-    if cached:
-        cached.flush()
+    if embedder:
+        embedder.flush()
 
 
 def squad(data: Path, questions: int) -> Corpus:

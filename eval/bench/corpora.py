@@ -29,6 +29,16 @@ class Corpus:
     source: str
     exclusions: str
 
+    def about(self) -> dict[str, str | int]:
+        """Return what a benchmark's record says of it."""
+        return {
+            "corpus": self.name,
+            "documents": len(self.documents),
+            "questions": len(self.cases),
+            "sha256": self.source,
+            "exclusions": self.exclusions,
+        }
+
 
 def corpora(data: Path, questions: int) -> dict[str, Callable[[], Corpus]]:
     """Return the corpora by name, each loaded on call, with up to so many questions."""

@@ -20,17 +20,18 @@ from pathlib import Path
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.ours import systems
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.bench.watched import WatchedIndex
 from eval.datasets import Case
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
 from eval.systems.indexed import chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.subjects import neural
 from rag.adapters.edge_index import EdgeIndex
 from rag.adapters.edge_layout import IndexConfig
 from rag.adapters.minilm import DIMENSION
 from rag.bm25 import document_vector
-from rag.build import build_analyzer, build_embedder, build_pipeline
+from rag.build import build_analyzer, build_pipeline
 from rag.protocols import Embedder
 from rag.results import Question
 from rag.settings import Settings, load_settings
@@ -143,10 +144,8 @@ def bench(data: Path, *, quick: bool) -> None:
 def run(plan: Plan) -> None:
     """Measure what ``plan`` says; a full run leaves its record in ``eval/bench/results``."""
     origin = provenance()
-    plain = build_embedder(_settings("neural"))
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    plain = neural(_settings("neural"))
+    embedder = cached(plain)
     demands: list[Demand] = []
     filled: list[Filled] = []
     seconds: dict[str, float] = {}

@@ -17,12 +17,14 @@ from eval.bench.limits import Limit
 from eval.bench.plot import Curve, drawn
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.shown import Shown, System
+from eval.bench.vectors import cached
 from eval.bench.wholes import WholeSystem, ranked
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
 from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
-from rag.build import build_analyzer, build_embedder, build_tokenizer
+from eval.systems.subjects import neural
+from eval.vectors import CachedEmbedder
+from rag.build import build_analyzer, build_tokenizer
 from rag.settings import Settings, load_settings
 from rag.types import Chunk
 
@@ -88,22 +90,19 @@ def run(plan: Plan) -> None:
     A run of everything leaves them in ``eval/bench/results``, any other in the cache folder.
     """
     origin = provenance()
-    cache = VectorCache(CACHE / "vectors.sqlite")
     settings = {
         tier: load_settings(tier=tier, tokenizer=TOKENIZER) for tier in ("lexical", "neural")
     }
-    plain = build_embedder(settings["neural"])
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
+    embedder = cached(neural(settings["neural"]))
     loaders = corpora(plan.data, plan.questions)
     rows: list[Row] = []
     lost: list[Limit] = []
     about: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-        bench = Bench(settings, CachedEmbedder(plain, cache), Path(scratch))
+        bench = Bench(settings, embedder, Path(scratch))
         for name in plan.corpora:
             corpus = loaders[name]()
-            about.append(_about(corpus))
+            about.append(corpus.about())
             points, losses = _measured_all(corpus, plan, bench)
             rows += points
             lost += losses
@@ -287,16 +286,6 @@ def _stopped(fixed: Row, rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _is_ours(row: Row) -> bool:
     return row.system.startswith("frugal-rag")
-
-
-def _about(corpus: Corpus) -> dict[str, Any]:
-    return {
-        "corpus": corpus.name,
-        "documents": len(corpus.documents),
-        "questions": len(corpus.cases),
-        "sha256": corpus.source,
-        "exclusions": corpus.exclusions,
-    }
 
 
 def _record(

@@ -7,28 +7,26 @@ each set; what each value of the dial then costs is reported on the odd ones.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 
 from eval.bench import ours
 from eval.bench.corpora import SEED, Corpus, corpora
+from eval.bench.indexes import temporary_index
+from eval.bench.packings import recorded
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
-from eval.bench.shown import System
-from eval.datasets import Case
+from eval.bench.vectors import cached
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate, paired_difference
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
-from rag.build import build_embedder, build_tokenizer
-from rag.pack import Allowance, Need, Packer
+from eval.systems.indexed import chunked
+from eval.systems.subjects import neural
+from rag.build import build_tokenizer
+from rag.pack import TokenAllowance
 from rag.protocols import Embedder, IndexReader, Tokenizer
-from rag.results import Context, Passage
 from rag.settings import Settings, load_settings
 from rag.worth import price
 
@@ -200,20 +198,15 @@ def meanings_table(measured: Sequence[Meaning]) -> str:
 
 def _all_packed(data: Path, questions: int) -> Iterator[Packed]:
     settings = {tier: load_settings(tier=tier) for tier in _TIERS}
-    plain = build_embedder(settings["neural"])
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(neural(settings["neural"]))
     loaders = corpora(data, questions)
     for name in CORPORA:
         corpus = loaders[name]()
         chunks = chunked(corpus.documents, settings["neural"])
         for tier in _TIERS:
-            with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-                used = embedder if tier == "neural" else None
-                tenant = settings[tier].tenant
-                with built_index(Path(scratch) / "i", chunks, used, tenant) as index:
-                    yield from dialled(corpus, index, settings[tier], used)
+            used = embedder if tier == "neural" else None
+            with temporary_index(chunks, used, settings[tier].tenant) as index:
+                yield from dialled(corpus, index, settings[tier], used)
         embedder.flush()
         print(f"{name}: done", file=sys.stderr, flush=True)
 
@@ -228,11 +221,13 @@ def dialled(
     tokenizer = RememberedTokenizer(build_tokenizer(settings))
     for system in ours.systems(index, settings, embedder, BUDGETS):
         budget = system.budget_tokens
-        allowed = {value: Allowance(budget, price(value)) for value in (0.0, *VALUES)}
+        allowed = {value: TokenAllowance(budget, price(value)) for value in (0.0, *VALUES)}
         hits: dict[float, list[bool]] = {value: [] for value in allowed}
         tokens: dict[float, list[int]] = {value: [] for value in allowed}
         for case in corpus.cases:
-            packer, passages, need = _offered(system, case)
+            with recorded() as packings:
+                system.show(case)
+            packer, passages, need = packings[-1]
             packer = replace(packer, tokenizer=tokenizer)
             ranked = packer.ranked(passages, need)
             for value, allowance in allowed.items():
@@ -242,21 +237,6 @@ def dialled(
         for value in allowed:
             pair = tuple(hits[value]), tuple(tokens[value])
             yield Packed(corpus.name, settings.tier, budget, value, *pair)
-
-
-def _offered(system: System, case: Case) -> tuple[Packer, Sequence[Passage], Need]:
-    """Return what a question's way to the packer ends with."""
-    offered: list[tuple[Packer, Sequence[Passage], Need]] = []
-
-    def pack(
-        packer: Packer, passages: Sequence[Passage], need: Need, allowance: Allowance
-    ) -> Context:
-        offered.append((packer, passages, need))
-        return Context("", 0, allowance.budget_tokens, ())
-
-    with patch.object(Packer, "pack", pack):
-        system.show(case)
-    return offered[-1]
 
 
 def _mean(values: Sequence[float]) -> float:

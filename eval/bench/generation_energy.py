@@ -18,8 +18,7 @@ from rag.generation_energy.serving import Serving
 from rag.impact import JOULES_PER_KWH
 from rag.types import Interval
 
-# A long answer time, so that EcoLogits takes its own estimate of the time.
-_NO_LIMIT_SECONDS = 1e9
+_NO_LIMIT_SECONDS = 1e9  # so that EcoLogits takes its own estimate of the time
 # What EcoLogits assumes of every call: one kind of accelerator, 64 requests at once, 16 bits.
 # Source: EcoLogits 0.11.3, ecologits/impacts/llm.py.
 _ITS_SERVING = Serving((H100,), Interval(64, 64), Interval(16, 16))

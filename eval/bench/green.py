@@ -20,11 +20,12 @@ from rag.errors import BackendError
 from rag.grid.forecast import Forecast, Job, best_start
 from rag.grid.waiting import Clock, Wish, wait_for_green
 
+# Source: our choice: an hour within a working day or half a day, and the longest of nightly runs.
 WISHES: Final = (Wish(HOUR, 6 * HOUR), Wish(HOUR, 12 * HOUR), Wish(3 * HOUR, 24 * HOUR))
-SEEDS: Final = (1, 2, 3, 4, 5)
+SEEDS: Final = (1, 2, 3, 4, 5)  # five weeks of each grid
 WORSE: Final = (1.0, 2.0)  # times the errors that published forecasts have
-OUTAGE_SHARE: Final = 0.3
-_TOLERANCE_SECONDS = 1.0
+OUTAGE_SHARE: Final = 0.3  # of readings that fail: worse than a service that is kept up
+_TOLERANCE_SECONDS = 1.0  # of the clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from rag.grid.forecast import Forecast
 
-HOUR = 3600.0
-WEEK_HOURS = 7 * 24
-# 2026-06-01, a Monday, 00:00 UTC [POSIX s].
-BEGINS = 1_780_272_000.0
-_REACH_HOURS = 48
+HOUR = 3600.0  # [s]
+WEEK_HOURS = 7 * 24  # by definition
+BEGINS = 1_780_272_000.0  # 2026-06-01, a Monday, 00:00 UTC [POSIX s]
+_REACH_HOURS = 48  # of a forecast: the last jobs of the week run on into it
 
 _ERROR_PERSISTENCE = 0.8  # of the news of one target hour in that of the next
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from eval.bench.attributed import Judged
 from eval.bench.logistic import Matrix
-from eval.bench.records import CACHE
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.bench.vectors import cached
 from rag.adapters.minilm import MiniLmEmbedder
 from rag.build import build_analyzer, build_embedder, build_splitter
 from rag.claims import statements, word_count
@@ -99,13 +98,13 @@ def _by_evidence(items: Sequence[Judged]) -> dict[tuple[str, ...], list[int]]:
 def baselines(items: Sequence[Judged]) -> dict[str, Matrix]:
     """Return three simple scores of all responses; (responses,) each."""
     analyzer, splitter = build_analyzer(), build_splitter()
-    cached = CachedEmbedder(MiniLmEmbedder(), VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(MiniLmEmbedder())
     scores = {
         "ROUGE-L precision": [rouge_l_precision(i.response, " ".join(i.evidence)) for i in items],
         "coverage only": [_coverage(item, analyzer) for item in items],
-        "cosine only": [_cosine(item, cached, splitter) for item in items],
+        "cosine only": [_cosine(item, embedder, splitter) for item in items],
     }
-    cached.flush()
+    embedder.flush()
     return {name: np.array(values) for name, values in scores.items()}
 
 

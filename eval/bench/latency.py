@@ -19,11 +19,10 @@ from eval.bench.corpora import SEED, articles, sampled
 from eval.bench.generations import published
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.service import script, serving
-from eval.bench.vectors import FilledEmbedder
+from eval.bench.vectors import FilledEmbedder, cached
 from eval.datasets import load_dataset
 from eval.statistics import percentile
 from eval.systems.indexed import chunk_stream, single
-from eval.vectors import CachedEmbedder, VectorCache
 from ingest.load.limits import ParseLimits
 from ingest.load.sandbox import ParserPool
 from rag.build import build_embedder, build_live_index, build_pipeline
@@ -155,8 +154,7 @@ def _parsed(root: Path, files: Sequence[Path]) -> Iterator[Document]:
 def _tier_result(settings: Settings, chunks: Sequence[Chunk], questions: Sequence[str]) -> Result:
     print(f"{settings.tier}: indexing {len(chunks)} chunks", file=sys.stderr)
     plain = build_embedder(settings)
-    cache = VectorCache(CACHE / "vectors.sqlite")
-    filled = FilledEmbedder(CachedEmbedder(plain, cache), _DIMENSION) if plain else None
+    filled = FilledEmbedder(cached(plain), _DIMENSION) if plain else None
     published(settings, chunks, filled)
     cold, warm = _retrieval(settings, plain, questions)
     gc.collect()

@@ -16,7 +16,7 @@ from rag.generation_energy.serving import Serving
 from rag.types import Interval
 
 TABLE = Path(__file__).with_suffix(".toml")
-_ALONE = Interval(1.0, 1.0)
+_ALONE = Interval(1.0, 1.0)  # accelerators without servers and building
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from eval.bench.corpora import SEED
+from eval.bench.indexes import temporary_index
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
 from eval.bench.retrieval_sets import NAMES, JudgedSet, judged_sets
+from eval.bench.vectors import cached
 from eval.datasets import Case
 from eval.metrics.retrieval import ndcg_at, recall_at
 from eval.statistics import mean_estimate, paired_difference
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked
+from eval.systems.subjects import neural
+from eval.vectors import CachedEmbedder
 from rag.bm25 import query_vector
-from rag.build import build_analyzer, build_embedder
+from rag.build import build_analyzer
 from rag.fuse import fuse
 from rag.retrieve import Asked
 from rag.settings import Settings, load_settings
@@ -64,10 +66,7 @@ def run(plan: Plan) -> None:
     A run of everything leaves it in ``eval/bench/results``, any other in the cache folder.
     """
     origin, settings = provenance(), load_settings(tier="neural")
-    plain = build_embedder(settings)
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(neural(settings))
     rows: list[Row] = []
     about: list[dict[str, Any]] = []
     for name in plan.sets:
@@ -88,10 +87,8 @@ def measured(judged: JudgedSet, settings: Settings, embedder: CachedEmbedder) ->
     chunks = chunked(judged.documents, settings)
     texts = {chunk.id: judged.texts_of(chunk) for chunk in chunks}
     rules = _rules(settings.dense_weight)
-    with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-        path = Path(scratch) / "index"
-        with built_index(path, chunks, embedder, settings.tenant) as index:
-            found = [index.search(query) for query in _queries(judged.cases, settings, embedder)]
+    with temporary_index(chunks, embedder, settings.tenant) as index:
+        found = [index.search(query) for query in _queries(judged.cases, settings, embedder)]
     return [
         Row(judged.name, system, _scores(judged.cases, found, rule, texts))
         for system, rule in rules.items()

@@ -18,12 +18,14 @@ from eval.bench.corpora import SEED
 from eval.bench.overlap import Overlap, Places, overlap, shared, size
 from eval.bench.ranked_cuts import RANKINGS, RankedCuts
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.bench.watched import WatchedIndex
 from eval.statistics import mean_estimate
 from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.subjects import neural
+from eval.vectors import CachedEmbedder
 from ingest.load.registry import FORMATS, load_document
-from rag.build import build_analyzer, build_embedder, build_pipeline, build_tokenizer
+from rag.build import build_analyzer, build_pipeline, build_tokenizer
 from rag.errors import LoadError
 from rag.pipeline import Pipeline
 from rag.protocols import Tokenizer
@@ -90,10 +92,7 @@ def bench(data: Path, *, quick: bool) -> None:
     if quick:
         step = len(loaded.asks) // _QUICK_QUESTIONS
         loaded = replace(loaded, asks=loaded.asks[::step])
-    plain = build_embedder(load_settings(tier="neural"))
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(neural(load_settings(tier="neural")))
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
         tools = Tools(embedder, build_tokenizer(load_settings()), Path(scratch))
         got = [*_frugal(loaded, tools), *_baselines(loaded, tools)]

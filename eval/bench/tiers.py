@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_args
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.footprint import Footprint, Way, footprint, footprints_table
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import kept_vectors
 from eval.metrics.words import answer_recall
 from eval.statistics import Estimate, mean_estimate
 from eval.systems.indexed import built_index, chunked
@@ -132,7 +133,7 @@ def bench(data: Path, *, quick: bool) -> None:
 def run(plan: Plan) -> None:
     """Measure, print both tables, and leave ``tiers.json``."""
     origin = provenance()
-    cache = VectorCache(CACHE / "vectors.sqlite")
+    cache = kept_vectors()
     loaders = corpora(plan.data, plan.questions)
     loaded = [loaders[name]() for name in plan.corpora]
     loaded.append(_documentation(plan.data, plan.files_of_each))
@@ -294,16 +295,7 @@ def _record(
         "seed": SEED,
         "budget_tokens": _BUDGET,
         "fingerprints": {way.label: way.settings().fingerprint() for way in ways()},
-        "corpora": [
-            {
-                "corpus": corpus.name,
-                "documents": len(corpus.documents),
-                "questions": len(corpus.cases),
-                "sha256": corpus.source,
-                "exclusions": corpus.exclusions,
-            }
-            for corpus in loaded
-        ],
+        "corpora": [corpus.about() for corpus in loaded],
         "questions_at_most": plan.questions,
         "exclusions": f"embedding is timed on {_EMBEDDED} chunks of each corpus; reading files is "
         "not part of ingest here",

@@ -1,11 +1,23 @@
-"""Vectors for measuring time and memory where real ones would cost too much."""
+"""The vectors of the benchmarks: computed once and kept, or random where those cost too much."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from eval.vectors import CachedEmbedder
+from eval.bench.records import CACHE
+from eval.vectors import CachedEmbedder, VectorCache
+from rag.protocols import Embedder
 from rag.types import Chunk, PassageVectors, Vector
+
+
+def kept_vectors() -> VectorCache:
+    """Return the cache of vectors that all benchmarks share."""
+    return VectorCache(CACHE / "vectors.sqlite")
+
+
+def cached(embedder: Embedder) -> CachedEmbedder:
+    """Return the embedder behind the vectors that all benchmarks share."""
+    return CachedEmbedder(embedder, kept_vectors())
 
 
 class FilledEmbedder:

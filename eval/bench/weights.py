@@ -9,28 +9,27 @@ one price for all questions, with all weights fitted and with each left out in t
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import cycle, islice
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.bench.corpora import SEED, corpora
+from eval.bench.indexes import temporary_index
 from eval.bench.logistic import Matrix, fit_choice
+from eval.bench.packings import recorded
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.datasets import Case
 from eval.metrics.words import answer_recall
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked
 from rag.build import build_embedder, build_pipeline
-from rag.pack import Allowance, Need, Packer
-from rag.results import Context, Passage, Question
+from rag.pack import Need, Packer
+from rag.results import Passage, Question
 from rag.settings import Settings, load_settings
 from rag.types import Filter
 from rag.worth import LEXICAL, NEURAL, Weights, Worth
@@ -86,17 +85,16 @@ def bench(data: Path, *, quick: bool) -> None:
 def _halves(name: str, tier: str, data: Path, questions: int) -> Halves:
     settings = load_settings(tier=tier)
     plain = build_embedder(settings)
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite")) if plain else None
+    embedder = cached(plain) if plain else None
     corpus = corpora(data, questions)[name]()
-    with tempfile.TemporaryDirectory(prefix="rag-weights-") as scratch:
-        chunks = chunked(corpus.documents, settings)
-        with built_index(Path(scratch) / "i", chunks, embedder, settings.tenant) as index:
-            pipeline = build_pipeline(settings, index, lambda: None, embedder)
-            offers = []
-            with _recorded() as packed:
-                for case in corpus.cases:
-                    pipeline.retrieve(_question(case, settings))
-                    offers.append(_offers(case, *packed.pop()))
+    chunks = chunked(corpus.documents, settings)
+    with temporary_index(chunks, embedder, settings.tenant) as index:
+        pipeline = build_pipeline(settings, index, lambda: None, embedder)
+        offers = []
+        with recorded() as packed:
+            for case in corpus.cases:
+                pipeline.retrieve(_question(case, settings))
+                offers.append(_offers(case, *packed.pop()))
     if embedder:
         embedder.flush()
     some = [one for one in offers if len(one.right)]
@@ -105,25 +103,6 @@ def _halves(name: str, tier: str, data: Path, questions: int) -> Halves:
 
 def _question(case: Case, settings: Settings) -> Question:
     return Question(case.text, Filter(settings.tenant), _BUDGET, time.monotonic() + 60)
-
-
-_Packed = tuple[Packer, Sequence[Passage], Need]
-
-
-@contextmanager
-def _recorded() -> Iterator[list[_Packed]]:
-    """Hold a list to which every packing adds what was offered to it."""
-    packed: list[_Packed] = []
-    original = Packer.pack
-
-    def pack(
-        packer: Packer, passages: Sequence[Passage], need: Need, allowance: Allowance
-    ) -> Context:
-        packed.append((packer, passages, need))
-        return original(packer, passages, need, allowance)
-
-    with patch.object(Packer, "pack", pack):
-        yield packed
 
 
 def _offers(case: Case, packer: Packer, passages: Sequence[Passage], need: Need) -> Offers:

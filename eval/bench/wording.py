@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import re
 import string
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,13 +20,15 @@ from typing import Any
 from eval.bench import forms
 from eval.bench.corpora import SEED, Corpus, corpora
 from eval.bench.identifiers import IdentifierRow, identifier_rows
+from eval.bench.indexes import temporary_index
 from eval.bench.records import CACHE, RESULTS, provenance, table, write_record
+from eval.bench.vectors import cached
 from eval.metrics.words import answer_recall
-from eval.systems.indexed import built_index, chunked
-from eval.vectors import CachedEmbedder, VectorCache
+from eval.systems.indexed import chunked
+from eval.systems.subjects import neural
 from rag.bm25 import query_vector
-from rag.build import build_analyzer, build_embedder, build_tokenizer
-from rag.pack import Allowance, Need, Packer
+from rag.build import build_analyzer, build_tokenizer
+from rag.pack import Need, Packer, TokenAllowance
 from rag.protocols import Embedder, IndexReader
 from rag.results import Question
 from rag.retrieve import Asked, Retrieval, retrieve
@@ -76,22 +77,18 @@ def bench(data: Path, *, quick: bool) -> None:
     questions = 100 if quick else 600
     names = ("squad_small",) if quick else ("squad_small", "nq_pooled", "hotpotqa_400")
     settings = load_settings(tier="neural", tokenizer="cl100k_base")
-    plain = build_embedder(settings)
-    if plain is None:
-        raise AssertionError("the neural tier has an embedder")
-    embedder = CachedEmbedder(plain, VectorCache(CACHE / "vectors.sqlite"))
+    embedder = cached(neural(settings))
     rows: list[Row] = []
     spelled: list[forms.FormsRow] = []
     for name in names:
         corpus = corpora(data, questions)[name]()
-        with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
-            chunks = chunked(corpus.documents, settings)
-            with built_index(Path(scratch), chunks, embedder, settings.tenant) as index:
-                rows += _measured(corpus, index, embedder, settings)
-                draw = random.Random(SEED)  # noqa: S311 -- not a secret
-                askings = forms.questions(chunks, draw)
-                tiers = [forms.Forms(index, model, settings) for model in (None, embedder)]
-                spelled += [tier.row(corpus, askings) for tier in tiers]
+        chunks = chunked(corpus.documents, settings)
+        with temporary_index(chunks, embedder, settings.tenant) as index:
+            rows += _measured(corpus, index, embedder, settings)
+            draw = random.Random(SEED)  # noqa: S311 -- not a secret
+            askings = forms.questions(chunks, draw)
+            tiers = [forms.Forms(index, model, settings) for model in (None, embedder)]
+            spelled += [tier.row(corpus, askings) for tier in tiers]
         embedder.flush()
     identifiers = identifier_rows(data, settings, quick=quick)
     print(_rows_table(rows), _identifiers_table(identifiers), _forms_table(spelled), sep="\n\n")
@@ -185,7 +182,9 @@ class _Shown:
         asked = Asked.prepare(text, self._analyzer, self._embedder)
         question = Question(text, Filter(self._tenant), _BUDGET, time.monotonic() + 60)
         found = retrieve(asked, question, self._index, self._width)
-        return self._packer.pack(found.passages, Need(found.idf, text), Allowance(_BUDGET)).text
+        return self._packer.pack(
+            found.passages, Need(found.idf, text), TokenAllowance(_BUDGET)
+        ).text
 
 
 def _rows_table(rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.commands.options import add_to_step
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,10 +47,7 @@ def _step(
     steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
 ) -> argparse.ArgumentParser:
     step = steps.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    step.add_argument("--json", action="store_true", help="print one JSON object")
-    # Suppressed where it is not given, so as not to undo the one before the step.
-    suppressed = argparse.SUPPRESS
-    step.add_argument("--debug", action="store_true", default=suppressed, help="show tracebacks")
+    add_to_step(step)
     return step
 
 

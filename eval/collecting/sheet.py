@@ -94,7 +94,7 @@ def read_drafts(path: Path) -> tuple[Placed, ...]:
         LoadError: Something in it cannot be used; all of it is said.
     """
     problems = Problems(path)
-    table = read_table(path, ("question",), problems)
+    table = read_table(path, problems)
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise LoadError("column is missing", f"{', '.join(missing)} ({path})", "draft it again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eval.commands.options import add_results, add_seed, record_named
+from eval.commands.options import add_json, add_results, add_seed, record_named
 from eval.commands.outputs import check_writable, write_text
 
 
@@ -22,7 +22,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add_seed(parser, "draws what intervals and tests need")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown too")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(run=compare_command)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.commands.options import add_policy, add_results, record_named, records_in
+from eval.commands.options import add_json, add_policy, add_results, record_named, records_in
 from eval.commands.outputs import check_writable, write_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add_policy(parser)
     add_results(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
 
 
 def gate_command(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.commands.options import add_results, record_named
+from eval.commands.options import add_json, add_results, record_named
 from eval.commands.outputs import check_writable, write_text
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     judge.add_argument("--out", type=Path, metavar="FILE", help="write every judgement as JSON")
     judge.add_argument("--restart", action="store_true", help="ask again what was judged before")
     add_results(judge)
-    judge.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(judge)
     judge.set_defaults(run=judge_command)
 
 

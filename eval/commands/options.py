@@ -27,6 +27,19 @@ def from_zero(text: str) -> int:
     return int(text)
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the result as JSON."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_to_step(step: argparse.ArgumentParser) -> None:
+    """Add to a command's step what every command has: JSON, and tracebacks."""
+    add_json(step)
+    # Suppressed where it is not given, so as not to undo the one before the step.
+    suppressed = argparse.SUPPRESS
+    step.add_argument("--debug", action="store_true", default=suppressed, help="show tracebacks")
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the settings that are changed most often."""
     parser.add_argument("--budget", type=int, metavar="TOKENS", help="context budget")

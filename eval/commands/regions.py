@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.commands.options import add_results, positive, record_named
+from eval.commands.options import add_json, add_results, positive, record_named
 
 if TYPE_CHECKING:
     from eval.records import Record
@@ -29,7 +29,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--traffic", type=positive, metavar="N", help="questions a day, for emissions a day"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(parser)
     parser.set_defaults(run=regions_command)
 
 

@@ -69,9 +69,11 @@ def run_command(options: argparse.Namespace) -> int:
         else:
             print(f"{plan.subject.name}: {plan.path}", file=sys.stderr)
     if not options.json:
+        from eval.sci import sci_table
         from eval.tables import summary_table
 
         print(summary_table([(record.system, summary(record)) for record in done]))
+        print(f"\n{sci_table([(record.system, record) for record in done])}")
     return 0
 
 
@@ -132,6 +134,7 @@ def _plans(options: argparse.Namespace, dataset: Dataset, settings: Settings) ->
 def _as_json(record: Record, plan: Plan) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from eval.sci import rates
     from eval.summary import per_grounded_answer, per_question, summary
 
     lines = {line.measure: asdict(line) for line in summary(record)}
@@ -144,4 +147,5 @@ def _as_json(record: Record, plan: Plan) -> dict[str, Any]:
         "summary": lines,
         "per_question": asdict(each) if each else None,
         "per_grounded_answer": asdict(grounded) if grounded else None,
+        "sci": asdict(rates(record)),
     }

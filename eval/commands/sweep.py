@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.commands.options import add_jobs, add_questions, add_settings
+from eval.commands.options import add_jobs, add_json, add_questions, add_settings
 from eval.commands.outputs import check_writable, write_text
 from eval.commands.run import asked_dataset, asked_settings
 from eval.places import RESULTS
@@ -56,7 +56,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     sweep.add_argument("--restart", action="store_true", help="ask again what was asked before")
     add_settings(sweep)
     add_questions(sweep)
-    sweep.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json(sweep)
     sweep.set_defaults(run=sweep_command, results=RESULTS / "sweep")
 
 

@@ -20,6 +20,7 @@ from eval.layout import (
 )
 from eval.measures import MEASURES
 from eval.records import Record, Row
+from eval.sci import differing_grids, rates, sci_line
 from rag.receipts import printable
 
 _HEADER: Final = ("measure", "A", "B", "B - A", "95 %", "p (Holm)", "verdict", "")
@@ -64,6 +65,10 @@ def to_json(comparison: Comparison, count: int = 5) -> dict[str, Any]:
         "b": _named(comparison.b),
         "questions": len(comparison.pairs),
         "warnings": list(comparison.warnings),
+        "sci": {
+            letter: asdict(rates(record))
+            for letter, record in (("a", comparison.a), ("b", comparison.b))
+        },
         "settings": {name: {"a": a, "b": b} for name, a, b in comparison.settings},
         "measures": [asdict(each) for each in comparison.measures],
         "side_by_side": [_pair_json(a, b) for a, b in most_changed(comparison, count)],
@@ -117,8 +122,11 @@ def _heading(comparison: Comparison) -> Iterator[str]:
             f"{letter}: {named['system']} on {named['data']}, record {named['record']},"
             f" code {named['code']}, {named['at']}"
         )
+        yield f"{letter}: {sci_line(rates(record))}"
     yield f"{len(comparison.pairs)} questions"
     yield from (f"careful: {warning}" for warning in comparison.warnings)
+    if differing_grids((comparison.a, comparison.b)):
+        yield "careful: the grids differ: SCI and greenhouse gas cannot be compared"
     for name, a, b in comparison.settings:
         yield f"set otherwise: {name} {a} -> {b}"
 

@@ -151,8 +151,7 @@ class _Sides:
         """How much worse the candidate is."""
         if self.value is None or self.was is None:
             return None
-        change = self.value - self.was
-        return -change if self.measure.better == "higher" else change
+        return self.measure.sign * (self.was - self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +218,8 @@ def _to_bound(sides: _Sides, bound: float | None, *, bounds_only: bool) -> _Find
         return _Finding("fail" if bounds_only else "skip", "no question has a value")
     if not math.isfinite(sides.own):
         return _Finding("fail", _NO_NUMBER)
-    higher = sides.measure.better == "higher"
-    over = bound - sides.own if higher else sides.own - bound
-    if over > _ROUNDING:
-        side = "under" if higher else "over"
+    if sides.measure.sign * (bound - sides.own) > _ROUNDING:
+        side = "under" if sides.measure.better == "higher" else "over"
         return _Finding("fail", f"{side} its bound {shown(bound, sides.measure.unit)}")
     return _Finding("pass")
 
@@ -257,7 +254,7 @@ def _over_bound(sides: _Sides, candidate: Record, bound: float | None) -> tuple[
     """Return the questions that are on the wrong side of a bound by themselves."""
     if bound is None:
         return ()
-    sign = 1 if sides.measure.better == "higher" else -1
+    sign = sides.measure.sign
     values = candidate.values(sides.measure.name)
     rows = zip(candidate.rows, sides.before, values, strict=True)
     found = [

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.commands.options import add_to_step
+
 if TYPE_CHECKING:
     from eval.importing.writer import Imported
 
@@ -34,10 +36,7 @@ def _layout(
     parser.add_argument("target", type=Path, help="folder to make")
     parser.add_argument("--name", help="name of the set (default: that of the source)")
     parser.add_argument("--replace", action="store_true", help="give up the set that stands there")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    # Suppressed where it is not given, so as not to undo the one before the layout.
-    suppressed = argparse.SUPPRESS
-    parser.add_argument("--debug", action="store_true", default=suppressed, help="show tracebacks")
+    add_to_step(parser)
     return parser
 
 

@@ -80,7 +80,7 @@ def truth(cell: str) -> bool | None:
 
 
 def _cases(source: Path, problems: Problems) -> Iterator[tuple[TableRow, Case]]:
-    table = read_table(source, ("question",), problems)
+    table = read_table(source, problems)
     answers = [c for c in table.columns if c in _ANSWERS or _NUMBERED.fullmatch(c)]
     if not answers and "document" not in table.columns:
         raise UsageError("no column of answers", source, "add a column answer, or document")

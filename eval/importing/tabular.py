@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from eval.rows import lines
 from rag.errors import LoadError
 
 _DELIMITERS = ",;\t"
+_REQUIRED = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +35,23 @@ class Table:
     rows: Iterator[TableRow]
 
 
-def read_table(path: Path, required: Collection[str], problems: Problems) -> Table:
+def read_table(path: Path, problems: Problems) -> Table:
     """Return the columns of a CSV file and its rows that are not blank.
 
     The first line names the columns; case, spaces and hyphens in names do not matter. The
-    delimiter is the one of comma, semicolon and tab by which a required column is found. A line
-    ``sep=;`` above, as spreadsheets write it, is passed over.
+    delimiter is the one of comma, semicolon and tab by which the column of questions is found. A
+    line ``sep=;`` above, as spreadsheets write it, is passed over.
 
     Raises:
         UsageError: There is no such file.
-        LoadError: It has none of the required columns, or a column twice.
+        LoadError: It has no column of questions, or a column twice.
     """
     numbered = lines(path, problems)
     number, header = next(numbered, (0, ""))
     if header.lower().startswith("sep="):
         number, header = next(numbered, (0, ""))
     problems.raise_if_any()  # without a header nothing else can be said
-    delimiter, columns = _header(header, required, path)
+    delimiter, columns = _header(header, path)
     return Table(columns, _rows(_Lines(numbered, path, number), delimiter, columns, problems))
 
 
@@ -73,18 +74,18 @@ class _Lines:
         return f"{self._name}:{self._number}"
 
 
-def _header(line: str, required: Collection[str], path: Path) -> tuple[str, tuple[str, ...]]:
+def _header(line: str, path: Path) -> tuple[str, tuple[str, ...]]:
     """Return the delimiter and the names of the columns."""
     names: tuple[str, ...] = ()
     for delimiter in _DELIMITERS:
         names = tuple(_name(cell) for cell in next(csv.reader([line], delimiter=delimiter), []))
-        if set(names) & set(required):
+        if _REQUIRED in names:
             twice = sorted({name for name in names if name and names.count(name) > 1})
             if twice:
                 raise LoadError("column stands twice", f"{twice[0]} ({path})", "rename one of them")
             return delimiter, names
     found = f"{path} has {line.strip()[:80] or 'no header'}"
-    raise LoadError("column is missing", found, f"add a column {' or '.join(sorted(required))}")
+    raise LoadError("column is missing", found, f"add a column {_REQUIRED}")
 
 
 def _name(cell: str) -> str:

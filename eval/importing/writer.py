@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from eval.datasets import ABOUT, NOTHING, Case, Text
@@ -80,9 +79,7 @@ class DatasetWriter:
         self._qrels.write("query-id\tcorpus-id\tscore\n")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def add_text(self, where: str, text: Text) -> None:
@@ -126,9 +123,9 @@ class DatasetWriter:
             self._gold.setdefault(text_id, (gold_places or {}).get(text_id, where))
             self._qrels.write(f"{case.id}\t{text_id}\t{score}\n")
 
-    def leave_out(self, what: str, count: int = 1) -> None:
+    def leave_out(self, what: str) -> None:
         """Count something that is not taken over."""
-        self._left_out[what] = self._left_out.get(what, 0) + count
+        self._left_out[what] = self._left_out.get(what, 0) + 1
 
     def warn(self, what: str, where: str) -> None:
         """Note something that is allowed and deserves a look."""

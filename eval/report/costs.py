@@ -12,7 +12,9 @@ from eval.report.markup import Html, element, joined
 from eval.report.numbers import UNKNOWN, Scale, scale_of, whole
 from eval.report.stages import stages
 from eval.report.tables import framed, table
+from eval.sci import differing_grids, rates, unknown_for
 from eval.summary import Spent, per_grounded_answer, per_question
+from rag.sci import STANDARD
 from rag.types import Interval
 
 # Field of what was spent, what it is called, its unit, and what it means that there is none.
@@ -23,7 +25,10 @@ _SPENT: Final = (
     ("seconds", "Wall time", "s", UNKNOWN),
     ("cpu_seconds", "Processor time", "s", UNKNOWN),
     ("joules", "Energy", "J", UNKNOWN),
-    ("gco2e", "Greenhouse gas", "g", UNKNOWN),
+    ("gco2e", "Greenhouse gas, by location", "g", UNKNOWN),
+    ("market_gco2e", "Greenhouse gas, by market", "g", UNKNOWN),
+    ("embodied_gco2e", "Embodied: share of making the machine", "g", UNKNOWN),
+    ("sci_gco2e", "SCI, for one of them", "gCO2e", UNKNOWN),
     ("litres", "Water", "L", UNKNOWN),
 )
 
@@ -31,6 +36,7 @@ _SPENT: Final = (
 def costs(contents: Contents) -> Iterator[Html]:
     """Yield the tables of what was spent."""
     yield _totals([_Purse.of(entry) for entry in contents.compared])
+    yield element("p", " ".join(_sci_notes(contents.compared)))
     yield from (found for entry in contents.compared if (found := stages(entry)))
     yield _apart(contents.compared)
 
@@ -89,6 +95,23 @@ def _total_row(purses: Sequence[_Purse], field: str, name: str, unit: str, none:
     cells = (purse.cell(spent, field, scale, none) for purse in purses for spent in purse.both)
     head = element("th", f"{name} [{scale.unit}]", scope="row")
     return element("tr", head, *(element("td", cell) for cell in cells))
+
+
+def _sci_notes(entries: Sequence[Entry]) -> Iterator[str]:
+    yield (
+        f"SCI is the software carbon intensity (E x I + M) / R of {STANDARD}: greenhouse gas of "
+        "the energy, by location, and the share of making the machine; R is one question, or one "
+        "grounded answer."
+    )
+    for entry in entries:
+        found = rates(entry.record)
+        if found.missing:
+            yield f"{entry.name}: {unknown_for(found)}."
+        elif found.gco2e_per_kwh is not None:
+            intensity = Scale("gCO2e/kWh").shown(found.gco2e_per_kwh)
+            yield f"{entry.name}: counted at {intensity} gCO2e/kWh."
+    if differing_grids([entry.record for entry in entries]):
+        yield "Careful: the grids differ, so greenhouse gas and SCI cannot be compared."
 
 
 def _apart(entries: Sequence[Entry]) -> Html:

@@ -13,7 +13,7 @@ UNKNOWN: Final = "unknown"
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 _SHARE: Final = "share"
 _PREFIXES: Final = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
-_SCALED: Final = frozenset({"s", "J", "g", "L"})
+_SCALED: Final = frozenset({"s", "J", "g", "gCO2e", "L"})
 
 
 @dataclass(frozen=True, slots=True)

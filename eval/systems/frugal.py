@@ -91,4 +91,13 @@ def cost_of(receipt: Receipt) -> Cost:
 
 def _cost(seconds: float, impact: Impact, trace: Sequence[TraceStep]) -> Cost:
     stages = tuple(StageCost(step.stage, step.seconds, step.joules) for step in trace)
-    return Cost(seconds, impact.cpu_seconds, impact.joules, impact.gco2e, impact.litres, stages)
+    return Cost(
+        seconds=seconds,
+        cpu_seconds=impact.cpu_seconds,
+        joules=impact.joules,
+        gco2e=impact.gco2e,
+        litres=impact.litres,
+        stages=stages,
+        embodied_gco2e=impact.embodied_gco2e,
+        market_gco2e=impact.market_gco2e,
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
@@ -11,6 +12,10 @@ from typing import Any, Final
 _LOG = logging.getLogger(__name__)
 # Source: BIPM, The International System of Units, 9th edition (2019), table 7.
 _JOULES_PER_MILLIJOULE: Final = 1e-3
+# The driver looks at the processes at least this often [s].
+# Source: NVML API reference, nvmlDeviceGetUtilizationRates: "the sample period may be between 1
+# second and 1/6 second, depending on the product".
+SAMPLE_SECONDS: Final = 1.0
 
 
 class _DriverError(Exception):
@@ -19,11 +24,16 @@ class _DriverError(Exception):
 
 @dataclass(slots=True)
 class _Gpu:
-    """One device: its handle, what its counter said last [mJ], the last sample seen [us]."""
+    """One device: its handle, what its counter said last [mJ], the last sample seen [us].
+
+    ``held`` is what it drew [mJ] since ``at`` [s], when it was last known who used it.
+    """
 
     handle: Any
     last: int
+    at: float
     seen: int = 0
+    held: int = 0
 
 
 class NvmlCounter:
@@ -31,20 +41,28 @@ class NvmlCounter:
 
     A GPU's energy between two reads is shared among the processes by how busy each kept its
     multiprocessors. Where the driver does not say that, it is ours if no other process is on the
-    GPU, and unknown if there is one. While nobody uses a GPU its energy is no request's.
+    GPU, and unknown if there is one. While nobody uses a GPU its energy is no request's. The driver
+    looks at the processes less often than this may read: until it has, the energy is held.
 
     Source: NVML API reference, nvmlDeviceGetTotalEnergyConsumption (millijoules since the driver
     was loaded, from Volta on) and nvmlDeviceGetProcessUtilization (from Maxwell on).
     """
 
-    def __init__(self, pid: int | None, library: ModuleType | None = None) -> None:
+    def __init__(
+        self,
+        pid: int | None,
+        library: ModuleType | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open the counter.
 
         Args:
             pid: This process as the driver numbers it; None in a container, whose numbers are not
                 the driver's: then a GPU is ours while one process alone uses it.
             library: ``pynvml``, or what stands in for it; None loads it.
+            clock: Tells the time [s].
         """
+        self._clock = clock
         self._library = library
         self._pid = pid
         self._gpus: list[_Gpu] | None = None
@@ -75,9 +93,9 @@ class NvmlCounter:
         library = self._library = self._library or _load()
         try:
             if self._gpus is None:
-                self._gpus = _open(library)
+                self._gpus = _open(library, self._clock())
                 # Samples of the time before are looked at once, so that they are not ours later.
-                _ = [self._share(gpu) for gpu in self._gpus]
+                _ = [self._samples(gpu) for gpu in self._gpus]
                 return 0.0
             parts = [self._part(gpu) for gpu in self._gpus]
         except library.NVMLError as exc:
@@ -87,21 +105,32 @@ class NvmlCounter:
     def _part(self, gpu: _Gpu) -> float | None:
         value = self._nvml.nvmlDeviceGetTotalEnergyConsumption(gpu.handle)
         passed, gpu.last = value - gpu.last, value
-        share = self._share(gpu)
+        samples = self._samples(gpu)
+        now, gpu.held = self._clock(), gpu.held + passed
+        if samples == [] and passed >= 0 and now - gpu.at < SAMPLE_SECONDS:
+            return 0.0
+        held, gpu.held, gpu.at = gpu.held, 0, now
+        share = self._share(gpu, samples)
         # Below the last value the driver was loaded anew: what passed is unknown.
-        return None if share is None or passed < 0 else passed * share
+        return None if share is None or passed < 0 else held * share
 
-    def _share(self, gpu: _Gpu) -> float | None:
-        """Return our share of a GPU's work since the last call; None if it cannot be known."""
+    def _samples(self, gpu: _Gpu) -> list[Any] | None:
+        """Return how busy processes kept a GPU since the last call; None if no driver says it."""
         library = self._nvml
         try:
-            samples = library.nvmlDeviceGetProcessUtilization(gpu.handle, gpu.seen)
+            samples = list(library.nvmlDeviceGetProcessUtilization(gpu.handle, gpu.seen))
         except library.NVMLError_NotFound:
-            return 0.0
+            return []
         except library.NVMLError_NotSupported:
-            running = library.nvmlDeviceGetComputeRunningProcesses(gpu.handle)
-            return self._alone({process.pid for process in running})
+            return None
         gpu.seen = max((sample.timeStamp for sample in samples), default=gpu.seen)
+        return samples
+
+    def _share(self, gpu: _Gpu, samples: list[Any] | None) -> float | None:
+        """Return our share of a GPU's work; None if it cannot be known."""
+        if samples is None:
+            running = self._nvml.nvmlDeviceGetComputeRunningProcesses(gpu.handle)
+            return self._alone({process.pid for process in running})
         busy = [sample for sample in samples if sample.smUtil]
         if self._pid is None:
             return self._alone({sample.pid for sample in busy})
@@ -136,10 +165,10 @@ def _load() -> ModuleType:
     return library
 
 
-def _open(library: ModuleType) -> list[_Gpu]:
+def _open(library: ModuleType, now: float) -> list[_Gpu]:
     library.nvmlInit()
     handles = map(library.nvmlDeviceGetHandleByIndex, range(library.nvmlDeviceGetCount()))
-    gpus = [_Gpu(h, library.nvmlDeviceGetTotalEnergyConsumption(h)) for h in handles]
+    gpus = [_Gpu(h, library.nvmlDeviceGetTotalEnergyConsumption(h), now) for h in handles]
     if not gpus:
         raise _DriverError("no GPU")
     return gpus

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 
 # Arithmetic of one token per active parameter [FLOP]: a multiplication and an addition.
-# Source: Kaplan et al. 2020, arXiv 2001.08361, section 2.1, C_forward = 2 N.
+# Source: Kaplan et al., Scaling Laws for Neural Language Models, arXiv 2001.08361 (2020), section
+# 2.1: C_forward = 2 N + 2 n_layer n_ctx d_model, of which this is the first part.
 FLOP_PER_PARAMETER = 2.0
 
 # Arithmetic of one token with one token of its context, over N^(2/3) [FLOP]: 4 * layers * width,
 # and layers * width = 0.037 N^(2/3): 0.033 for 8B, 0.038 for 70B and for 405B.
-# Source: Kaplan et al. 2020, table 1 (attention, 2 for scores and 2 for values); Llama 3 Herd of
-# Models, arXiv 2407.21783, table 3 (layers and width).
+# Source: Chowdhery et al., PaLM, arXiv 2204.02311 (2022), appendix B: 12 L H Q T a token forward
+# and backward, so 4 forward (Kaplan's 2 n_layer n_ctx d_model sees half of n_ctx, on average);
+# Llama 3 Herd of Models, arXiv 2407.21783 (2024), table 3: 32 x 4096, 80 x 8192, 126 x 16384.
 FLOP_PER_PAIR = 4 * 0.037
 
 

@@ -13,6 +13,7 @@ A list is a TOML file of ``[[model]]`` tables; sizes in billions, a number or ``
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,7 @@ class Models:
     """Models by name; later ones replace earlier ones of the same name."""
 
     def __init__(self, models: tuple[Model, ...]) -> None:
+        self._models = models
         self._by_words = {
             words(name): model for model in models for name in (model.name, *model.aliases)
         }
@@ -94,7 +96,7 @@ class Models:
         Raises:
             SettingsError: The file cannot be read or is not a list of models.
         """
-        return Models((*dict.fromkeys(self._by_words.values()), *read_models(path)))
+        return Models((*self._models, *read_models(path)))
 
 
 @cache
@@ -115,19 +117,37 @@ def read_models(path: Path) -> tuple[Model, ...]:
         SettingsError: The file cannot be read or is not a list of models.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("model", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        models = tuple(_models(_tables(path), path))
+        _check_names(models)
+    except (OSError, ValueError) as exc:
         raise SettingsError(
             f"models cannot be read ({exc})", path, "give a TOML file with [[model]] tables"
         ) from exc
-    return tuple(_models(tables, path))
+    return models
+
+
+def _tables(path: Path) -> list[Mapping[str, Any]]:
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = content.get("model")
+    if set(content) != {"model"} or not isinstance(tables, list):
+        raise ValueError(f"holds {', '.join(content) or 'nothing'}, not [[model]] tables")
+    return tables
+
+
+def _check_names(models: tuple[Model, ...]) -> None:
+    """Refuse a name that two models of one file have: which one is meant nobody can tell."""
+    owners: dict[tuple[str, ...], Model] = {}
+    for model in models:
+        for name in (model.name, *model.aliases):
+            if owners.setdefault(words(name), model) is not model:
+                raise ValueError(f"{name!r} is the name of two models")
 
 
 def _models(tables: list[Mapping[str, Any]], path: Path) -> Iterator[Model]:
     for table in tables:
         try:
             yield _model(table)
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise SettingsError(
                 f"a model in {path} cannot be used ({exc})",
                 table,
@@ -143,10 +163,21 @@ def _model(table: Mapping[str, Any]) -> Model:
     bits = _interval(table["bits"]) if "bits" in table else USUAL_BITS
     if active.high > total.high or active.low > total.low or not active.low or not bits.low:
         raise ValueError("active, total or bits is out of bounds")
-    aliases = tuple(map(str, table.get("aliases", ())))
-    return Model(str(table["name"]), total, active, bits, str(table["source"]), aliases)
+    name, *aliases = table["name"], *_aliases(table)
+    if not all(isinstance(each, str) and words(each) for each in (name, *aliases)):
+        raise ValueError("a name without a letter or a digit")
+    return Model(name, total, active, bits, str(table["source"]), tuple(aliases))
+
+
+def _aliases(table: Mapping[str, Any]) -> list[str]:
+    aliases = table.get("aliases", [])
+    if not isinstance(aliases, list):
+        raise TypeError("aliases is no list")
+    return aliases
 
 
 def _interval(value: float | list[float], unit: float = 1.0) -> Interval:
     low, high = value if isinstance(value, list) else (value, value)
+    if isinstance(low, bool) or isinstance(high, bool) or not math.isfinite(low + high):
+        raise ValueError("a size is no finite number")
     return Interval(low * unit, high * unit)

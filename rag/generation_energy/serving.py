@@ -9,24 +9,27 @@ from rag.generation_energy.hardware import A100, B200, H100, H200, Hardware
 from rag.types import Interval
 
 # Requests served in one step.
-# Source: ML.ENERGY benchmark v3 (December 2025) starts at 8; its models of 8B to 70B gain less
-# than a fifth beyond 512. A request that is served alone costs more: set 1.
+# Source: ML.ENERGY leaderboard v3 (December 2025, commit 0ea52b6), lm-arena-chat.json, gpqa.json:
+# it starts at 8; beyond 512 dense models of 8B to 70B gain less than a fifth, but mixtures and 405B
+# a quarter to over a third. A request that is served alone costs more: set 1.
 BATCH = Interval(8, 512)
 
 # Energy of all servers per energy of the accelerators that work.
 # Source: low: one H100 run with CodeCarbon, GPU 0.0747, CPU and RAM 0.0070 kWh
 # (github.com/JulienDelavande/benchlab, thank_you/runs/llama3_8B, 2025-05-30); high: Elsworth et
-# al. 2025, arXiv 2508.15734, table 1: (0.14 + 0.06 + 0.02) Wh of 0.14 Wh, idle machines included.
-SERVER = Interval(1.09, 1.57)
+# al., Measuring the environmental impact of delivering AI at Google Scale, arXiv 2508.15734 (2025):
+# accelerators 58 % of a median prompt, hosts 25 %, idle machines 10 %: (58 + 25 + 10) / 58.
+SERVER = Interval(1.09, 1.60)
 
 # Power usage effectiveness.
-# Source: low: Google's fleet, arXiv 2508.15734; high: Uptime Institute, Global Data Center
-# Survey 2024, mean 1.56.
+# Source: low: Google's fleet, 1.09, arXiv 2508.15734 (2025); high: Uptime Institute, Global Data
+# Center Survey 2024, mean of the operators' largest data centers, 1.56.
 PUE = Interval(1.09, 1.56)
 
 # Key-value cache of a token, over the root of the active parameters [B], 16 bits a number.
-# Source: low: DeepSeek-V3 (latent attention), arXiv 2412.19437, section 4.2: 61 layers of 576
-# numbers, 37B active; high: Llama 3.1 8B, arXiv 2407.21783, table 3: 32 layers of 2 * 8 * 128.
+# Source: low: DeepSeek-V3 (latent attention), arXiv 2412.19437 (2024), section 4.2: 61 layers of
+# 512 + 64 numbers, 37B active; high: Llama 3.1 8B, arXiv 2407.21783 (2024), table 3: 32 layers of
+# 2 * 8 * 128. Models of the packaged list that lie outside are named in ADR 14.
 CACHE_ROOT = Interval(0.36, 1.47)
 
 # What is really spent over the rated figures, a quarter more on each side: reading bytes and

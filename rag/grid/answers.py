@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rag.errors import BackendError
 from rag.grid.forecast import Forecast
+from rag.grid.untrusted import number
 
 
 def posix_seconds(text: str) -> float:
@@ -20,13 +21,13 @@ def posix_seconds(text: str) -> float:
     return moment.timestamp()
 
 
-def forecast_of(points: list[tuple[str, float]], source: str) -> Forecast:
+def forecast_of(points: list[tuple[str, object]], source: str) -> Forecast:
     """Return a forecast of (ISO 8601 start, gCO2e/kWh) in order, in equal steps.
 
     Raises:
         ValueError: There are fewer than two points, a gap, or a value that cannot be.
     """
-    timed = sorted((posix_seconds(start), float(value)) for start, value in points)
+    timed = sorted((posix_seconds(start), number(value)) for start, value in points)
     if len(timed) < 2:
         raise ValueError(f"{len(timed)} points")
     return Forecast(tuple(timed), timed[1][0] - timed[0][0], source)

@@ -12,6 +12,7 @@ from rag.grid.answers import forecast_of, malformed, outdated, posix_seconds
 from rag.grid.forecast import Forecast
 from rag.grid.http import Call, Endpoint, get_json
 from rag.grid.intensity import Intensity, Reading
+from rag.grid.untrusted import number
 
 # Source: portal.electricitymaps.com/developer-hub/api/reference (read 2026-11): base address.
 ELECTRICITY_MAPS_URL = "https://api.electricitymaps.com/v3"
@@ -47,13 +48,14 @@ class ElectricityMaps:
         try:
             start = posix_seconds(body["datetime"])
             source = self.name + (", estimated" if body.get("isEstimated") else "")
-            value = Intensity(float(body["carbonIntensity"]), "location", source, body["datetime"])
+            value = Intensity(number(body["carbonIntensity"]), "location", source, body["datetime"])
         except (KeyError, TypeError, ValueError) as exc:
             raise malformed(self.name, exc) from exc
         now = self.clock()
         if now - start > _OLDEST_SECONDS:
             raise outdated(self.name, body["datetime"])
-        return Reading(value, max(start + _PERIOD_SECONDS, now + _RETRY_SECONDS))
+        # A start that is still to come tells of a wrong clock: it holds for no longer than others.
+        return Reading(value, max(min(start, now) + _PERIOD_SECONDS, now + _RETRY_SECONDS))
 
     def forecast(self) -> Forecast:
         """Return what is to come, hour by hour.

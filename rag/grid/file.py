@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from rag.errors import SettingsError
 from rag.grid.intensity import GridWater, Intensity, Kind
+from rag.grid.untrusted import bounded_text, number, parsed_json
 
 _FILE_BYTES = 4_000_000  # bound on work: some 40,000 zones
 _KINDS: tuple[Kind, Kind] = ("location", "market")
@@ -40,9 +40,7 @@ def read_grid_file(path: Path) -> GridFile:
         SettingsError: It cannot be read, is too large, or a row is not what it should be.
     """
     try:
-        if path.stat().st_size > _FILE_BYTES:
-            raise ValueError(f"over {_FILE_BYTES} bytes")
-        return _grid(_rows(path.read_text(encoding="utf-8-sig")), path.name)
+        return _grid(_rows(bounded_text(path, _FILE_BYTES)), path.name)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as exc:
         detail = f"{type(exc).__name__} {exc}"[:200]
         raise SettingsError(
@@ -52,7 +50,7 @@ def read_grid_file(path: Path) -> GridFile:
 
 def _rows(text: str) -> Iterator[Mapping[str, Any]]:
     if text.lstrip().startswith("["):
-        yield from json.loads(text)
+        yield from parsed_json(text)
     else:
         yield from csv.DictReader(io.StringIO(text))
 
@@ -61,13 +59,14 @@ def _grid(rows: Iterator[Mapping[str, Any]], name: str) -> GridFile:
     intensities: dict[tuple[str, Kind], Intensity] = {}
     water: dict[str, GridWater] = {}
     for row in rows:
-        zone, kind = str(row["zone"]).strip(), _kind(row)
+        zone, kind = str(row["zone"] or "").strip(), _kind(row)
         if not zone or (zone, kind) in intensities:
             raise ValueError(f"zone {zone!r} stands there without a name, or twice")
-        source, at = row.get("source") or f"{name}, {zone}", row.get("at") or None
-        intensities[zone, kind] = Intensity(float(row["gco2e_per_kwh"]), kind, str(source), at)
+        source, at = str(row.get("source") or f"{name}, {zone}"), row.get("at")
+        at = str(at) if at else None  # JSON may say 2026 as a number
+        intensities[zone, kind] = Intensity(number(row["gco2e_per_kwh"]), kind, source, at)
         if row.get("litres_per_kwh") not in (None, ""):
-            water[zone] = GridWater(float(row["litres_per_kwh"]), str(source), at)
+            water[zone] = GridWater(number(row["litres_per_kwh"]), source, at)
     return GridFile(intensities, water)
 
 

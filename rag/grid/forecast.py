@@ -39,6 +39,8 @@ class Forecast:
         for i, (start, value) in enumerate(self.points):
             self._check(start, first + i * self.step_seconds, value)
             sums.append(sums[-1] + value * self.step_seconds)
+        if not math.isfinite(sums[-1]):
+            raise ValueRangeError("sum of a forecast", sums[-1], "give intensities in gCO2e/kWh")
         object.__setattr__(self, "_sums", tuple(sums))
 
     def _check(self, start: float, expected: float, value: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,9 @@ from pathlib import Path
 
 from rag.errors import LoadError
 from rag.grid.forecast import Forecast
+from rag.grid.untrusted import bounded_text, number, parsed_json
 
+_FILE_BYTES = 4_000_000  # bound on work: a year in steps of five minutes takes 3 MB
 _REMEDY = (
     "write CSV lines or JSON pairs of an ISO 8601 time and gCO2e/kWh, such as "
     "2026-05-31T14:00Z,320, two or more of them in equal steps"
@@ -32,13 +33,13 @@ class ForecastFile:
             LoadError: It cannot be read, or it is no forecast.
         """
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
+            text = bounded_text(self.path, _FILE_BYTES)
+        except (OSError, ValueError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else _unread(exc)
             raise LoadError("forecast cannot be read", f"{self.path} ({why})", _REMEDY) from exc
         try:
             return _parsed(text, str(self.path))
-        except ValueError as exc:
+        except (ValueError, csv.Error) as exc:
             raise LoadError("not a forecast", f"{self.path} ({exc})", _REMEDY) from exc
 
 
@@ -51,16 +52,17 @@ def _parsed(text: str, source: str) -> Forecast:
 
     Raises:
         ValueError: It is neither, or its periods are no forecast.
+        csv.Error: A line is too long to be one.
     """
     pairs = list(_json_pairs(text) if text.lstrip()[:1] in ("[", "{") else _csv_pairs(text))
-    points = sorted((_moment(time), float(value)) for time, value in pairs)
+    points = sorted((_moment(time), number(value)) for time, value in pairs)
     if len(points) < 2:
         raise ValueError(f"{len(points)} periods")
     return Forecast(tuple(points), points[1][0] - points[0][0], source)
 
 
 def _json_pairs(text: str) -> Iterator[tuple[str, str]]:
-    state = json.loads(text)
+    state = parsed_json(text)
     found = state.get("points") if isinstance(state, dict) else state
     if not isinstance(found, list):
         raise ValueError("no list of points")
@@ -71,12 +73,16 @@ def _json_pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _csv_pairs(text: str) -> Iterator[tuple[str, str]]:
-    for number, cells in enumerate(csv.reader(io.StringIO(text))):
-        if not cells or (number == 0 and not cells[0][:1].isdigit()):
+    for line, cells in enumerate(csv.reader(io.StringIO(text))):
+        if not cells or (line == 0 and not cells[0][:1].isdigit()):
             continue
         if len(cells) != 2:
-            raise ValueError(f"line {number + 1} has {len(cells)} columns")
+            raise ValueError(f"line {line + 1} has {len(cells)} columns")
         yield cells[0], cells[1]
+
+
+def _unread(exc: ValueError) -> str:
+    return "not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc)
 
 
 def _moment(text: str) -> float:

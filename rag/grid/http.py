@@ -76,11 +76,15 @@ def get_json(endpoint: Endpoint, call: Call) -> dict[str, Any]:
     answers: queue.SimpleQueue[tuple[int, bytes] | Exception] = queue.SimpleQueue()
 
     sockets: list[socket.socket] = []  # the connection lets go of it before the body is read
+    late = threading.Event()
 
     def work() -> None:
         try:
             connection.connect()
             sockets.append(connection.sock)
+            if late.is_set():  # nobody waits any more: no key is sent, and the thread ends
+                connection.close()
+                return
             answers.put(_exchange(connection, path, call.headers))
         except (OSError, HTTPException, ValueError) as exc:
             answers.put(exc)
@@ -89,6 +93,7 @@ def get_json(endpoint: Endpoint, call: Call) -> dict[str, Any]:
     try:
         answer = answers.get(timeout=endpoint.seconds)
     except queue.Empty as exc:
+        late.set()
         _abandon(sockets)
         raise _too_slow(endpoint) from exc
     return _object(endpoint, answer)

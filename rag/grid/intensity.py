@@ -54,6 +54,10 @@ class Reading:
     intensity: Intensity
     expires: float
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.expires):
+            raise ValueRangeError("time until which a reading holds", self.expires, "give POSIX s")
+
 
 class LiveGrid(Protocol):
     """A source that has to be asked again and again."""

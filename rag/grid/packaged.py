@@ -7,13 +7,13 @@ the cloud regions that Google publishes. Only their data files are read: neither
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.errors import AssetError
 from rag.grid.intensity import GridWater, Intensity
+from rag.grid.untrusted import number, parsed_json
 
 # Source: EcoLogits 0.11.3, ElectricityMix: gwp is in kgCO2eq/kWh; ours is in g.
 _GRAMS_PER_KILOGRAM = 1000.0
@@ -90,22 +90,22 @@ def _read(file: DataFile | None, rows: Callable[[DataFile], Iterator[Mix]]) -> d
         return {}
     try:
         return {mix.zone: mix for mix in rows(file)}
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as exc:
         remedy = "install the release that the lock file names"
         raise AssetError(f"grid data of {file.release} cannot be read", file.path, remedy) from exc
 
 
 def _countries(file: DataFile) -> Iterator[Mix]:
-    content = json.loads(file.path.read_text(encoding="utf-8"))
+    content = parsed_json(file.path.read_text(encoding="utf-8"))
     for row in content["electricity_mixes"]:
         zone = str(row["name"])
-        grams = float(row["gwp"]) * _GRAMS_PER_KILOGRAM
+        grams = number(row["gwp"]) * _GRAMS_PER_KILOGRAM
         of_world = _WORLD_WATER in (row.get("warnings") or ())
         water_source = f"{file.release}, {'the world, for ' if of_world else ''}{zone}"
         yield Mix(
             zone,
             Intensity(grams, "location", f"{file.release}, {zone}, yearly average", file.release),
-            GridWater(float(row["wue"]), water_source, file.release),
+            GridWater(number(row["wue"]), water_source, file.release),
         )
 
 
@@ -114,5 +114,5 @@ def _regions(file: DataFile, water: Mapping[str, GridWater | None]) -> Iterator[
         for row in csv.DictReader(lines):
             zone = f"{row['provider']}/{row['region']}"
             source = f"{file.release}, {zone}, yearly average"
-            intensity = Intensity(float(row["impact"]), "location", source, file.release)
+            intensity = Intensity(number(row["impact"]), "location", source, file.release)
             yield Mix(zone, intensity, water.get(row["countryIsoCode"]))

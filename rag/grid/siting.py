@@ -14,6 +14,7 @@ from rag.grid.intensity import GridWater, Intensity, LiveGrid
 from rag.grid.live import LiveIntensity
 from rag.grid.packaged import Mix, PackagedGrid, read_packaged
 from rag.impact import litres_per_kwh
+from rag.metering.usable import usable_cpus
 from rag.place import Embodied, Place
 from rag.settings import Settings
 
@@ -27,8 +28,9 @@ class Live(LiveGrid, ForecastSource, Protocol):
 def sited(settings: Settings) -> Callable[[], Place]:
     """Return what tells the place of each request; it never waits.
 
-    A live source is asked once before this returns, for ``grid_seconds`` at most; later on the
-    side. Where it has nothing to say, ``grid_gco2e_per_kwh`` stands in, else the packaged value.
+    A live source is asked once before this returns, for ``grid_seconds`` at most a call (WattTime
+    takes two: it logs in first); later on the side. Where it has nothing to say,
+    ``grid_gco2e_per_kwh`` stands in, else the packaged value.
 
     Raises:
         SettingsError: ``grid_intensity_file`` or ``grid_url`` cannot be used.
@@ -147,7 +149,8 @@ def _embodied(settings: Settings) -> Embodied | None:
     kilograms, years = settings.embodied_kgco2e, settings.machine_lifetime_years
     if kilograms is None or years is None:
         return None
-    return Embodied(kilograms, years, settings.embodied_share, "setting embodied_kgco2e")
+    source = "setting embodied_kgco2e"
+    return Embodied(kilograms, years, settings.embodied_share, source, usable_cpus())
 
 
 def _at(place: Place, intensity: Intensity | None) -> Place:

@@ -14,7 +14,8 @@ from rag.results import SignedInterval
 from rag.types import Interval
 
 # Forecasts are renewed every half hour or less often: a sooner look would see the same.
-# Source: National Grid ESO, Carbon Intensity API, "updated every half hour" (2025).
+# Source: National Energy System Operator, Carbon Intensity API (carbon-intensity.github.io,
+# read 2026-11): intensities are given by half hours.
 READ_AGAIN_SECONDS = 1800.0
 
 

@@ -13,6 +13,7 @@ from rag.grid.answers import forecast_of, malformed, outdated, posix_seconds
 from rag.grid.forecast import Forecast
 from rag.grid.http import Call, Endpoint, get_json
 from rag.grid.intensity import Intensity, Reading
+from rag.grid.untrusted import number
 
 # Source: docs.watttime.org (read 2026-11): base address; /login stands beside /v3.
 WATTTIME_URL = "https://api.watttime.org"
@@ -70,14 +71,14 @@ class WattTime:
         body = self._ask({"horizon_hours": "0"})
         try:
             (when, grams), *_ = _points(body)
-            step = float(body["meta"]["data_point_period_seconds"])
+            step = _step(body)
             start, value = posix_seconds(when), Intensity(grams, "location", self.name, when)
         except (KeyError, TypeError, ValueError) as exc:
             raise malformed(self.name, exc) from exc
         now = self.clock()
         if now - start > _OLDEST_SECONDS:
             raise outdated(self.name, when)
-        return Reading(value, max(start, now) + step)
+        return Reading(value, now + step)
 
     def forecast(self) -> Forecast:
         """Return what is to come in the next day.
@@ -87,22 +88,23 @@ class WattTime:
         """
         body = self._ask({})
         try:
-            return forecast_of(_points(body), self.name)
+            return forecast_of([*_points(body)], self.name)
         except (KeyError, TypeError, ValueError) as exc:
             raise malformed(self.name, exc) from exc
 
     def _ask(self, more: dict[str, str]) -> dict[str, Any]:
         query = {"region": self.region, "signal_type": _SIGNAL, **more}
+        token = self._valid_token()
         try:
-            return self._forecast(query)
+            return self._forecast(query, token)
         except BackendRejectedError as exc:
             if exc.value != _LOGGED_OUT:
                 raise
             self._token = ""  # it was withdrawn before its time
-            return self._forecast(query)
+        return self._forecast(query, self._valid_token())
 
-    def _forecast(self, query: dict[str, str]) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._valid_token()}"}
+    def _forecast(self, query: dict[str, str], token: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
         return get_json(self.endpoint, Call("v3/forecast", query, headers))
 
     def _valid_token(self) -> str:
@@ -124,4 +126,16 @@ def _points(body: dict[str, Any]) -> list[tuple[str, float]]:
     """
     if body["meta"]["units"] != _UNITS:
         raise ValueError(f"units {body['meta']['units']}")
-    return [(p["point_time"], float(p["value"]) * GRAMS_PER_KWH) for p in body["data"]]
+    return [(p["point_time"], number(p["value"]) * GRAMS_PER_KWH) for p in body["data"]]
+
+
+def _step(body: dict[str, Any]) -> float:
+    """Return how long a point holds [s].
+
+    Raises:
+        ValueError: That cannot be: it would be asked for at once again, or never.
+    """
+    step = number(body["meta"]["data_point_period_seconds"])
+    if not 0 < step <= _OLDEST_SECONDS:
+        raise ValueError(f"period of {step} s")
+    return step

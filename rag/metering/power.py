@@ -12,7 +12,9 @@ A counter counts the machine, not a request, so its energy is handed out by this
 * Work for several requests at once (a batch) is the CPU time of the thread that does it: it is in
   the low bound of the request on whose thread it runs, and in the high bound of those that wait.
 
-So what all requests of a window get together is never more than what the counters counted.
+So a window's CPU seconds together are never charged more than what the counters counted, nor are
+the low bounds of its requests. The high bounds of requests at the same time overlap, for each holds
+all that the process did meanwhile: they are not to be added up.
 """
 
 from __future__ import annotations
@@ -37,6 +39,18 @@ LEAST_BUSY_SHARE: Final = 0.05
 # request's part of so little CPU time says nothing.
 # Source: our choice: 2.5 ms of a window of 250 ms, a tenth of a question's CPU time.
 LEAST_OWN_SHARE: Final = 0.01
+
+# The counters are read at most this often [s].
+# Source: our choice: the steps of a RAPL counter (1 ms) are less than 1 % of it, and a reading
+# (61 us, eval/bench/results/metering.json) takes 0.02 % of a CPU.
+PERIOD_SECONDS: Final = 0.25
+# The same where GPUs are read [s]: in a shorter window their driver may not have looked yet.
+# Source: NVML API reference, nvmlDeviceGetUtilizationRates: "the sample period may be between 1
+# second and 1/6 second, depending on the product".
+GPU_PERIOD_SECONDS: Final = 1.0
+# What a window said stands for this long without another [s].
+# Source: our choice: a tenth of the ten minutes that a live grid value may be late.
+STALE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +99,8 @@ def full_watts(window: Window, cpus: int, idle_share: float) -> float:
     """Return what the processors would draw with all CPUs busy [W].
 
     ``P(u) = P_full * (s + (1 - s) * u)`` with utilisation u and idle share s, solved for P_full.
-    Source: Fan, Weber, Barroso 2007, "Power Provisioning for a Warehouse-sized Computer", ISCA,
-    section 4.1: power is nearly linear in CPU utilisation.
+    Source: Fan, Weber, Barroso, "Power Provisioning for a Warehouse-sized Computer", ISCA 2007, on
+    estimating a server's power: it is nearly linear in CPU utilisation.
     """
     used = min(1.0, window.busy / (window.seconds * cpus))
     return window.machine_joules / window.seconds / (idle_share + (1 - idle_share) * used)
@@ -111,7 +125,7 @@ def own_watts(window: Window) -> float | None:
     """
     if not window.own_joules:
         return 0.0
-    if window.own < LEAST_OWN_SHARE * window.seconds:
+    if window.seconds <= 0 or window.own < LEAST_OWN_SHARE * window.seconds:
         return None
     return window.own_joules / window.own
 
@@ -161,8 +175,8 @@ class PowerSampler:
         self,
         sources: Sources,
         estimate: Interval = WATTS_PER_BUSY_CPU,
-        period_seconds: float = 0.25,
-        stale_seconds: float = 60.0,
+        period_seconds: float = PERIOD_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
     ) -> None:
         self._sources = sources
         self._estimated = CpuPower(estimate, "estimated")
@@ -187,6 +201,8 @@ class PowerSampler:
         return measured if measured is not None and at < self._until else self._estimated
 
     def _sample(self, at: float) -> None:
+        if at < self._next:  # another thread has read since this one looked at the time
+            return
         self._next = at + self._period
         before, self._last = self._last, self._read(at)
         if before is not None and self._last is not None:

@@ -11,14 +11,15 @@ from rag.metering.machine import Machine
 from rag.types import Interval
 
 # Share of its full power that a server draws when it does nothing [-].
-# Source: lowest: Cloud Carbon Footprint, Methodology (commit 1559c18), GCP 0.71 W of 4.26 W a
-# vCPU; highest: Barroso and Hoelzle 2007, "The Case for Energy-Proportional Computing", IEEE
-# Computer 40(12): "about half its full power when doing virtually no work".
+# Source: lowest: Cloud Carbon Footprint, microsite/docs/Methodology.md (commit 1559c18), appendix
+# I, GCP, medians of a vCPU: 0.71 W of 4.26 W; highest: Barroso and Hoelzle, "The Case for
+# Energy-Proportional Computing", IEEE Computer 40(12), 2007: about half of full power.
 IDLE_SHARE: Final = Interval(0.71 / 4.26, 0.5)
 
 # Power of a server for each watt of its processors [-].
-# Source: Barroso, Hoelzle, Ranganathan 2018, "The Datacenter as a Computer", 3rd edition, figure
-# 1.8, share of peak power: CPUs 61 %, DRAM 18 %, storage 2 %, other 4 %.
+# Source: Barroso, Hoelzle, Ranganathan, "The Datacenter as a Computer", 3rd edition, 2019, chapter
+# 1, figure "Approximate distribution of peak power usage by hardware subsystem [...] late 2017
+# generation servers": CPUs 61 %, DRAM 18 %, storage 2 %, other 4 %.
 SERVER_PER_CPU_WATT: Final = (61 + 18 + 2 + 4) / 61
 
 
@@ -33,7 +34,8 @@ class Processor:
 
 # Server processors by the number in their model name.
 # Source: Boavizta API, boaviztapi/data/crowdsourcing/cpu_specs.csv (commit 005e975, which quotes
-# techpowerup.com), read 2026-11.
+# techpowerup.com), read 2026-11; every design power also stands so in CodeCarbon 3.3.2,
+# codecarbon/data/hardware/cpu_power.csv.
 PROCESSORS: Final[dict[str, Processor]] = {
     "EPYC 7302": Processor(16, 32, 155),
     "EPYC 7402": Processor(24, 48, 180),

@@ -34,6 +34,8 @@ _RECEIPT: Final[Mapping[str, object]] = {
         "basis": "estimated",
         "region": None,
         "grid": None,
+        "embodied_gco2e": None,
+        "market_gco2e": None,
     },
     "saved": None,
     "cache": "off",

@@ -31,7 +31,7 @@ def add_impact(
         ] = None,
         by: Annotated[By | None, Query(description="what to group by; nothing if left out")] = None,
     ) -> Response:
-        """Sum up what the answers of some days cost, from the ledger."""
+        """Sum up what the answers and the ingest of some days cost, from the ledger."""
         if ledger is None:
             raise UsageError(
                 "this service keeps no ledger", "ledger = false", "set ledger = true, start again"
@@ -44,7 +44,7 @@ def add_impact(
         "/v1/impact",
         impact,
         response_model=ImpactReport,
-        summary="What did answers cost?",
+        summary="What did answers and ingest cost?",
         responses=dict(documented),
     )
 

@@ -19,7 +19,18 @@ _OTHERS = "(others)"
 _BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _QUANTITIES = {
     "joules": ("frugal_rag_energy_joules", "Energy of answers, lower and upper bound [J]"),
-    "gco2e": ("frugal_rag_emissions_grams", "Emissions of answers, both bounds [g CO2e]"),
+    "gco2e": (
+        "frugal_rag_emissions_grams",
+        "Emissions of operation by location, both bounds [g CO2e]",
+    ),
+    "embodied_gco2e": (
+        "frugal_rag_embodied_grams",
+        "Answers' share of making the machine, both bounds [g CO2e]",
+    ),
+    "market_gco2e": (
+        "frugal_rag_market_emissions_grams",
+        "Emissions of operation by the contract for the power, both bounds [g CO2e]",
+    ),
     "litres": ("frugal_rag_water_litres", "Water of answers, both bounds [L]"),
 }
 

@@ -166,12 +166,14 @@ class ImpactBody(_Response):
     """What the request cost; null is unknown, never zero."""
 
     joules: IntervalBody | None = Field(description="energy [J]")
-    gco2e: IntervalBody | None = Field(description="greenhouse gas [g CO2e]")
+    gco2e: IntervalBody | None = Field(description="of operation, by location [g CO2e]")
     litres: IntervalBody | None = Field(description="water [L]")
     cpu_seconds: IntervalBody | None = Field(description="processor time [s]")
     basis: Literal["measured", "estimated"] = Field(description="how the energy is known")
     region: str | None = Field(description="where it was spent")
     grid: GridBody | None = Field(description="the carbon intensity in gco2e, and who says so")
+    embodied_gco2e: IntervalBody | None = Field(description="of making the machine [g CO2e]")
+    market_gco2e: IntervalBody | None = Field(description="of operation, by contract [g CO2e]")
 
 
 class TraceBody(_Response):

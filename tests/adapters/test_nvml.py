@@ -157,3 +157,40 @@ def test_no_library_is_unknown_with_one_warning(
     counter = NvmlCounter(OURS)
     assert [counter.read(), counter.read()] == [None, None]
     assert_one_warning(caplog, "frugal-rag[gpu]")
+
+
+def test_energy_is_held_until_the_driver_has_looked() -> None:
+    """It looks once in up to a second; reads in between must not lose what was drawn."""
+    at = [0.0]
+    recording = Recording([[0, 1000, 2000, 4000, 9000]], [None, None, [], [(OURS, 7, 50)], None])
+    counter = NvmlCounter(OURS, recording, lambda: at[0])
+    found = []
+    for at[0] in (0.25, 0.5, 0.75, 1.0):
+        found.append(counter.read())
+    assert found == [0, 0, 4, 4]
+
+
+def test_energy_is_not_held_for_longer_than_the_driver_takes_to_look() -> None:
+    at = [0.0]
+    recording = Recording([[0, 60_000, 60_500]], [None, None, [(OURS, 7, 50)]])
+    counter = NvmlCounter(OURS, recording, lambda: at[0])
+    at[0] = 600.0  # nobody used it
+    assert counter.read() == 0
+    at[0] = 600.5
+    assert counter.read() == 0.5
+
+
+def test_a_driver_that_lists_no_processes_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    class NoList(Recording):
+        def nvmlDeviceGetComputeRunningProcesses(self, _handle: int) -> Any:  # noqa: N802
+            raise NVMLError_NotSupported("Not Supported")
+
+    counter = NvmlCounter(OURS, NoList([[0, 1000, 2000, 3000]]))
+    assert counter.read() is None
+    assert_one_warning(caplog, "Not Supported")
+
+
+def test_what_was_drawn_while_a_gpu_was_lost_is_not_ours_later() -> None:
+    ours = [(OURS, 10, 9)]
+    counter = counter_of([[0, NVMLError("GPU is lost"), 5000, 6000]], [None, ours, ours])
+    assert [counter.read() for _ in range(3)] == [None, 0, 1]

@@ -195,3 +195,21 @@ def test_a_zone_that_goes_is_unknown(powercap: Powercap, clock: Clock) -> None:
     assert counter.read() is None
     (powercap.root / "intel-rapl:0" / "energy_uj").mkdir()
     assert counter.read() is None
+
+
+def test_a_count_may_be_a_little_older_than_its_time(powercap: Powercap, clock: Clock) -> None:
+    """The counter moves each millisecond: what it adds may have been drawn before the last read."""
+    powercap.zone("intel-rapl:0", "package-0", 1_000_000)
+    counter = RaplCounter(powercap.root, clock)
+    advance(powercap, clock, "intel-rapl:0", 1_400_000, 0)
+    assert counter.read() == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(("watts", "joules"), [(500, 500), (1100, None)])
+def test_as_much_as_the_largest_processor_draws_can_have_been_drawn(
+    powercap: Powercap, clock: Clock, watts: int, joules: float | None
+) -> None:
+    powercap.zone("intel-rapl:0", "package-0", 0)
+    counter = RaplCounter(powercap.root, clock)
+    advance(powercap, clock, "intel-rapl:0", watts * 1_000_000, 1)
+    assert counter.read() == joules

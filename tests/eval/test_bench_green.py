@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eval.bench import __main__ as command
 from eval.bench import green
 from eval.bench.grids import BEGINS, HOUR, SHAPES, WEEK_HOURS, Grid, simulated
 from rag.grid.forecast import Forecast
@@ -90,3 +92,15 @@ def test_the_table_has_a_line_for_each_kind_of_week(weeks: list[green.Week]) -> 
     lines = green.shown(weeks).splitlines()
     assert len(lines) == 2 + len(weeks)
     assert lines[2].startswith("| solar | 1 | 1 | 6 |")
+
+
+def test_it_runs_where_there_are_no_data_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = []
+    for name in ("green", "spans"):
+        monkeypatch.setitem(command._BENCHES, name, lambda _, name=name: ran.append(name) or 0)
+    assert command.main(["--only", "green", "--data", str(tmp_path)]) == 0
+    assert command.main(["--only", "green,spans", "--data", str(tmp_path)]) == 0
+    assert ran == ["green"]
+    assert "bench skipped: no data" in capsys.readouterr().out

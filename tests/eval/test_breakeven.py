@@ -125,6 +125,25 @@ def test_a_saving_holds_that_of_every_rate_it_may_be(
     assert found.low - 1e-6 <= true <= found.high + 1e-6
 
 
+shares = st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+
+
+@given(st.floats(0.01, 1), st.floats(0, 300), shares, st.booleans())
+def test_the_longest_prompt_holds_that_of_every_rate_it_may_be(
+    low: float, completion: float, within: tuple[float, float, float], same: bool
+) -> None:
+    s, t, u = within
+    model = Model(Interval(low, 2 * low), Interval(3 * low, 9 * low), None, None)
+    once = Interval(10, 3000)
+    way = Way("way", "m" if same else "n", 0, completion, {"joules": once})
+    now = Way("now", "m", 1000, 100, {})
+    found = longest_prompt(Plan(1, 10, "EUR", {"m": model, "n": model}, now, (way,)), way, "joules")
+    assert found is not None
+    p, d, paid = low * (1 + s), low * (3 + 6 * t), 10 + 2990 * u
+    true = 1000 + ((100 - completion) * d - paid / 10) / p
+    assert found.low - 1e-6 <= max(0.0, true) <= found.high + 1e-6
+
+
 TOML = """
 questions_per_day = 2000
 [models.large]

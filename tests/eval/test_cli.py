@@ -75,7 +75,8 @@ def test_what_no_question_has_is_not_in_the_table(
     shown = capsys.readouterr()
     assert "answer recall" in shown.out
     assert "refusal recall" not in shown.out
-    assert "gco2e" not in shown.out
+    assert "greenhouse gas" not in shown.out
+    assert "unknown without carbon intensity of the grid" in shown.out
     assert ".json" in shown.err
 
 

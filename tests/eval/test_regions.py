@@ -107,7 +107,7 @@ def test_tables_are_read(tmp_path: Path, text: str) -> None:
         ("region,gco2e_per_kwh\na,much\n", "much"),
         ("region,gco2e_per_kwh\na,nan\n", "no intensity of a"),
         ("region,gco2e_per_kwh\na,-5\n", "interval"),
-        ("region,low,high\na,5,4\n", "interval"),
+        ("region,low,high\na,5,4\n", "interval [5.0, 4.0]"),
         ("region,gco2e_per_kwh\n,5\n", "without a region"),
         ("region,gco2e_per_kwh\na,5\na,6\n", "twice"),
     ],
@@ -149,3 +149,15 @@ def test_without_a_table_the_packages_are_asked(
     monkeypatch.setattr(packaged.DataFile, "of_package", classmethod(lambda *_: None))
     assert main(["regions", str(path)]) == 2
     assert "--intensities FILE" in capsys.readouterr().err
+
+
+def test_in_a_chain_of_overlaps_only_those_that_share_a_rank_are_ties(record: Record) -> None:
+    spans = {"a": (0, 10), "b": (5, 20), "c": (15, 30)}
+    found = ranked(record, [Region(n, Interval(*ends), "made") for n, ends in spans.items()])
+    assert [(each.region.name, each.rank) for each in found] == [("a", 1), ("b", 1), ("c", 2)]
+    assert ties(found) == (("a", "b"),)
+
+
+def test_regions_that_only_touch_are_not_told_apart(record: Record) -> None:
+    regions = [Region("a", Interval(0, 10), "made"), Region("b", Interval(10, 20), "made")]
+    assert ties(ranked(record, regions)) == (("a", "b"),)

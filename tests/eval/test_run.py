@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from eval.systems.indexed import documents
 from eval.systems.subjects import FrugalSubject, Opened
 from eval.vectors import VectorCache
 from rag.errors import UsageError
-from rag.settings import Settings, load_settings
+from rag.settings import load_settings
 from rag.types import Document, Vector
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -32,29 +32,16 @@ Ask = Callable[[Case, tuple[Outcome, Cost]], tuple[Outcome, Cost]]
 
 
 @dataclass(frozen=True)
-class Watched:
+class Watched(FrugalSubject):
     """frugal-rag itself, with a say in what each question got."""
 
-    configured: Settings
     said: Ask
     asked: list[str] = field(default_factory=list)
     warmed: list[str] = field(default_factory=list)
 
-    @property
-    def name(self) -> str:
-        return "frugal-rag"
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return self.configured.answering()
-
-    @property
-    def fingerprint(self) -> str:
-        return self.configured.fingerprint()
-
     @contextmanager
     def opened(self, documents: Sequence[Document], vectors: VectorCache) -> Iterator[Opened]:
-        with FrugalSubject(self.configured).opened(documents, vectors) as opened:
+        with super().opened(documents, vectors) as opened:
             yield Opened(_WatchedSystem(self, opened), opened.indexing)
 
 

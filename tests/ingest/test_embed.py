@@ -263,6 +263,8 @@ def test_a_report_reads_well_and_parses(workshop: Any) -> None:
     assert "2 of 6 chunks have vectors, 4 wait, 0 of them asked for" in report.to_text()
     parsed = json.loads(report.to_json())
     assert (parsed["embedded"], parsed["waiting"]) == (2, 4)
+    assert parsed["joules"] == parsed["impact"]["joules"]
+    assert (parsed["sci"]["chunks"], len(parsed["sci"]["missing"])) == (2, 2)
     assert [stage["name"] for stage in parsed["stages"]] == ["embed", "index", "verify", "publish"]
 
 

@@ -8,7 +8,7 @@ from rag.adapters.hash_embedder import HashEmbedder
 from rag.build import build_analyzer, build_embedder, build_groundedness, build_splitter
 from rag.claims import statements
 from rag.grounding import LEXICAL, NEURAL, StatementScorer, probability
-from rag.grounding_signals import Evidence, Found, Signals, covered, read_statement
+from rag.grounding_signals import Found, ReadEvidence, Signals, covered, read_statement
 from rag.protocols import GroundednessScorer
 from rag.settings import load_settings
 
@@ -136,7 +136,7 @@ def test_time_and_memory_are_bounded() -> None:
 
 def test_the_signals_of_a_statement_by_hand() -> None:
     analyzer = build_analyzer()
-    known = Evidence(["Pumps weigh 35 kg. Valves close."], analyzer, build_splitter())
+    known = ReadEvidence(["Pumps weigh 35 kg. Valves close."], analyzer, build_splitter())
     said = read_statement("Pumps weigh 40 kg", analyzer)
     near = known.nearest(said)
     signals = known.signals(said, near, {})

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,11 @@ from rag.errors import ValueRangeError
 from rag.impact_text import impact_csv, impact_text
 from rag.ledger import Ledger
 from rag.ledger_entry import Asker, Entry, StageCost
+from rag.ledger_run import Run, entry_of_run
+from rag.ledger_sci import SCI_FORMULA
 from rag.ledger_sums import Days, days_between, read_report
+from rag.results import Impact
+from rag.types import Interval
 
 YEAR = Days(date(2026, 1, 1), date(2026, 12, 31))
 JOULES = 123_456_789_012_345  # nJ: more digits than a number of a spreadsheet has
@@ -64,7 +69,7 @@ def test_csv_has_a_row_a_period_and_group_with_exact_sums(folder: Path) -> None:
         ("2026-11", "acme", "2"),
     ]
     assert rows[0]["energy_low_J"] == "123456.789012345"
-    assert rows[2]["energy_unknown_answers"] == "1"
+    assert rows[2]["energy_unknown_entries"] == "1"
     assert rows[0]["carbon_low_gCO2e"] == rows[0]["prompt_tokens"] == ""
     assert rows[0]["water_high_L"] == "0.000000000001"
     total = sum(Decimal(row["energy_high_J"]) for row in rows)
@@ -84,6 +89,9 @@ def test_a_stage_has_no_tokens(folder: Path) -> None:
     [row] = cells(impact_csv(read_report(folder, YEAR, "stage")))
     assert "context_tokens" not in row
     assert (row["stage"], row["answers"], row["energy_low_J"]) == ("pack", "4", "0.000000004")
+    text = impact_text(read_report(folder, YEAR, "stage"))
+    assert "tokens" not in text
+    assert len(re.findall("^pack ", text, re.MULTILINE)) == 1, "a stage has no carbon"
 
 
 def test_days_are_inclusive(folder: Path) -> None:
@@ -98,10 +106,20 @@ def test_the_table_says_what_is_unknown(folder: Path) -> None:
     assert rows == [
         ["2026-01-01_to_2026-12-31_(UTC)"],
         [""],
-        "tenant answers abstained tokens energy_[J] carbon_[gCO2e] water_[L] basis".split(),
-        "=beta 1 0 100 1.23e+05_to_1.23e+05 unknown 0_to_1e-12 estimated".split(),
-        "acme 3 0 300 2.47e+05_to_2.47e+05,_1_unknown unknown 0_to_3e-12 estimated".split(),
-        "all_answers 4 0 400 3.7e+05_to_3.7e+05,_1_unknown unknown 0_to_4e-12 estimated".split(),
+        "tenant answers abstained grounded tokens energy_[J] water_[L] basis".split(),
+        "=beta 1 0 0 100 1.23e+05_to_1.23e+05 0_to_1e-12 estimated".split(),
+        "acme 3 0 0 300 2.47e+05_to_2.47e+05,_1_unknown 0_to_3e-12 estimated".split(),
+        "all_answers 4 0 0 400 3.7e+05_to_3.7e+05,_1_unknown 0_to_4e-12 estimated".split(),
+        [""],
+        [
+            *"tenant carbon_[gCO2e] making_[gCO2e] by_market_[gCO2e]".split(),
+            *("SCI_per_question", "per_grounded_answer"),
+        ],
+        ["=beta", *["unknown"] * 5],
+        ["acme", *["unknown"] * 5],
+        ["all_answers", *["unknown"] * 5],
+        [""],
+        [f"{SCI_FORMULA},_in_gCO2e;_unknown_where_a_part_is.".replace(" ", "_")],
     ]
     assert "(none)" in impact_text(read_report(folder, YEAR, "model"))
 
@@ -110,6 +128,32 @@ def test_the_table_says_what_is_missing(folder: Path) -> None:
     (folder / "2026-11.sqlite").write_bytes(b"damaged" * 1000)
     text = impact_text(read_report(folder, YEAR, None))
     assert text.endswith("missing of 2026-11: the file is damaged or cannot be read.")
+
+
+def test_rates_and_ingest_have_places_of_their_own(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 2, tzinfo=UTC)
+    pico = 10**12
+    costly = replace(entry(at), gco2e=(pico, 2 * pico), embodied_gco2e=(pico, pico))
+    good = replace(costly.asker, grounded=True)
+    impact = Impact(None, Interval(3, 4), None, None, "estimated", None, None, Interval(2, 2))
+    with closing(Ledger(tmp_path)) as ledger:
+        for asker in (costly.asker, good):
+            ledger.add(replace(costly, asker=asker))
+        ledger.add(entry_of_run(Run("acme", "neural", 1.0, impact, 500), at.timestamp()))
+    report = read_report(tmp_path, YEAR, "tenant", "all")
+    text = impact_text(report)
+    assert re.search(r"^acme  +2 to 4  +2 to 2  +unknown  +2 to 3  +4 to 6$", text, re.MULTILINE)
+    assert re.search(r"^all ingest  +3 to 4  +2 to 2  +unknown  +10 to 12$", text, re.MULTILINE)
+    assert re.search(r"^all ingest  +1  +500  +unknown  +unknown  +estimated$", text, re.MULTILINE)
+    questions, ingest = cells(impact_csv(report))
+    assert (questions["work"], ingest["work"]) == ("questions", "ingest")
+    assert (questions["answers"], questions["grounded"], ingest["answers"]) == ("2", "1", "0")
+    assert questions["sci_question_high_gCO2e"] == "3.0"
+    assert questions["sci_grounded_answer_low_gCO2e"] == "4.0"
+    assert ingest["sci_thousand_chunks_high_gCO2e"] == "12.0"
+    assert questions["sci_thousand_chunks_low_gCO2e"] == ingest["sci_question_low_gCO2e"] == ""
+    assert questions["making_low_gCO2e"] == "2.000000000000"
+    assert questions["market_carbon_low_gCO2e"] == ""
 
 
 @pytest.mark.parametrize(

@@ -45,3 +45,9 @@ def test_items_need_the_line_above_their_list(make_chunk: MakeChunk) -> None:
 def test_a_colon_inside_a_paragraph_leads_no_list(make_chunk: MakeChunk) -> None:
     chunk = chunk_of(make_chunk, "Note: read on.", "Note:", "read on.")
     assert leans_on(chunk, 1) is None
+
+
+def test_nothing_leans_on_a_headline(make_chunk: MakeChunk) -> None:
+    chunk = make_chunk(["Retention", "It lasts 30 days."], headlines=(0,))
+    assert leans_on(chunk, 1) is None
+    assert leans_on(make_chunk(["Retention is limited.", "It lasts 30 days."]), 1) == 0

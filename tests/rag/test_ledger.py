@@ -19,8 +19,11 @@ import pytest
 
 from rag.ledger import Ledger
 from rag.ledger_entry import SUMMED, Asker, Entry, StageCost, Sums, sums_of
-from rag.ledger_file import months_in, path_of
+from rag.ledger_file import files_in, path_of
+from rag.ledger_run import Run, entry_of_run
 from rag.ledger_sums import Days, read_report
+from rag.results import Impact
+from rag.types import Interval
 
 EVER = Days(date(2000, 1, 1), date(2100, 1, 1))
 NOVEMBER = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -31,7 +34,7 @@ def entry(number: int, *, tenant: str = "acme", at: datetime = NOVEMBER) -> Entr
     unknown = number % 3 == 0
     return Entry(
         at=round(at.timestamp() * 1e6) + number,
-        asker=Asker(tenant, "lexical", None, "answer", abstained=number % 2 == 0),
+        asker=Asker(tenant, "lexical", None, "answer", number % 2 == 0, grounded=number % 7 == 1),
         nanoseconds=1_000_003 * number,
         joules=None if unknown else (7 * number, 11 * number),
         gco2e=(number, 2**40 + number),
@@ -44,6 +47,8 @@ def entry(number: int, *, tenant: str = "acme", at: datetime = NOVEMBER) -> Entr
         stages=(StageCost("retrieve", number, (number, number)), StageCost("pack", 1, None)),
         fingerprint="f" * 12,
         generation=number,
+        embodied_gco2e=(5 * number, 2**41 + number),
+        market_gco2e=None if unknown else (0, 13 * number),
     )
 
 
@@ -56,8 +61,8 @@ def total_of(numbers: Iterator[int] | range | set[int]) -> Sums:
 
 def numbers_in(folder: Path) -> list[int]:
     found = []
-    for month in months_in(folder):
-        with closing(sqlite3.connect(path_of(folder, month))) as db:
+    for file in files_in(folder):
+        with closing(sqlite3.connect(file.path)) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             found += [number for (number,) in db.execute("SELECT generation FROM answers")]
     return found
@@ -102,15 +107,16 @@ def write(numbers):
             with saying:
                 sys.stdout.write(f"{number}\\n")
                 sys.stdout.flush()
-threads = [threading.Thread(target=write, args=(range(first + k, first + count, 4),))
-           for k in range(4)]
+writers = int(sys.argv[5])
+threads = [threading.Thread(target=write, args=(range(first + k, first + count, writers),))
+           for k in range(writers)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 """
 
 
-def writing(folder: Path, first: int, count: int) -> subprocess.Popen[str]:
-    arguments = [str(folder), str(first), str(count), str(Path(__file__).parent)]
+def writing(folder: Path, first: int, count: int, threads: int = 4) -> subprocess.Popen[str]:
+    arguments = [str(folder), str(first), str(count), str(Path(__file__).parent), str(threads)]
     command = [sys.executable, "-c", WRITER, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -146,8 +152,8 @@ def test_many_that_begin_a_month_at_once_wait_for_each_other(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.07, 0.2])
-def test_a_kill_in_the_middle_loses_nothing_acknowledged(tmp_path: Path, seconds: float) -> None:
-    killed, other = writing(tmp_path, 0, 10**6), writing(tmp_path, 10**6, 300)
+def test_a_kill_of_a_hundred_writers_loses_nothing(tmp_path: Path, seconds: float) -> None:
+    killed, other = writing(tmp_path, 0, 10**6, threads=100), writing(tmp_path, 10**6, 300)
     assert killed.stdout
     begun = [killed.stdout.readline() for _ in range(50)]  # it is in the midst of it
     time.sleep(seconds)
@@ -169,7 +175,7 @@ def test_a_kill_in_the_middle_loses_nothing_acknowledged(tmp_path: Path, seconds
 def test_a_month_is_a_file_and_sums_go_over_all(ledger: Ledger) -> None:
     for month in (12, 1, 11, 12):
         assert ledger.add(entry(month, at=datetime(2026, month, 28, 23, tzinfo=UTC)))
-    assert months_in(ledger.folder) == ("2026-01", "2026-11", "2026-12")
+    assert [file.month for file in files_in(ledger.folder)] == ["2026-01", "2026-11", "2026-12"]
     assert total_in(ledger.folder) == total_of(iter((12, 1, 11, 12)))
 
 
@@ -325,3 +331,180 @@ def test_the_columns_of_the_file_are_those_of_the_sums(ledger: Ledger) -> None:
     with closing(sqlite3.connect(path_of(ledger.folder, "2026-11"))) as db:
         names = [row[1] for row in db.execute("PRAGMA table_info(sums)")]
     assert tuple(names[6:]) == SUMMED
+
+
+def test_a_single_entry_keeps_all_that_it_is_given(ledger: Ledger) -> None:
+    given = entry(8)
+    ledger.add(given)
+    with closing(sqlite3.connect(path_of(ledger.folder, "2026-11"))) as db:
+        db.row_factory = sqlite3.Row
+        kept = dict(db.execute("SELECT * FROM answers").fetchone())
+    for name in ("joules", "gco2e", "embodied_gco2e", "market_gco2e", "litres"):
+        bounds = getattr(given, name) or (None, None)
+        assert (kept[f"{name}_low"], kept[f"{name}_high"]) == bounds
+    assert (kept["kind"], kept["abstained"], kept["grounded"], kept["chunks"]) == (
+        "answer",
+        1,
+        1,
+        0,
+    )
+
+
+# What an earlier version has written
+
+# A file as format 1 had it, before groundedness, embodied carbon and ingest were kept.
+FORMER = """
+CREATE TABLE answers (at, tenant, tier, model, kind, abstained, nanoseconds, joules_low,
+ joules_high, gco2e_low, gco2e_high, litres_low, litres_high, basis, context_tokens, prompt_tokens,
+ cached_tokens, completion_tokens, stages, fingerprint, generation);
+CREATE INDEX answers_of ON answers (tenant, at);
+CREATE TABLE sums (day TEXT, tenant TEXT, tier TEXT, model TEXT, kind TEXT, stage TEXT,
+ answers INTEGER NOT NULL, abstained INTEGER NOT NULL, measured INTEGER NOT NULL,
+ nanoseconds INTEGER NOT NULL, joules_low INTEGER NOT NULL, joules_high INTEGER NOT NULL,
+ joules_unknown INTEGER NOT NULL, gco2e_low INTEGER NOT NULL, gco2e_high INTEGER NOT NULL,
+ gco2e_unknown INTEGER NOT NULL, litres_low INTEGER NOT NULL, litres_high INTEGER NOT NULL,
+ litres_unknown INTEGER NOT NULL, context_tokens INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
+ prompt_unknown INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, cached_unknown INTEGER NOT NULL,
+ completion_tokens INTEGER NOT NULL, completion_unknown INTEGER NOT NULL,
+ PRIMARY KEY (day, tenant, tier, model, kind, stage)) WITHOUT ROWID;
+"""
+FORMER_ROWS = """
+INSERT INTO answers VALUES(1795348800000000,'acme','lexical',NULL,'answer',0,1000,10,20,5,6,NULL,
+ NULL,'estimated',100,NULL,NULL,NULL,'{"pack": [9, [1, 2]]}','ffffffffffff',900);
+INSERT INTO answers VALUES(1795348800000001,'acme','lexical',NULL,'answer',1,1000,10,20,NULL,NULL,
+ NULL,NULL,'estimated',100,NULL,NULL,NULL,'{"pack": [9, [1, 2]]}','ffffffffffff',901);
+INSERT INTO answers VALUES(1795348800000002,'acme','lexical',NULL,'retrieve',0,1000,10,20,7,8,NULL,
+ NULL,'estimated',100,NULL,NULL,NULL,'{"pack": [9, [1, 2]]}','ffffffffffff',902);
+INSERT INTO sums VALUES('2026-11-22','acme','lexical','','answer','',2,1,0,2000,20,40,0,5,6,1,0,0,2,
+ 200,0,2,0,2,0,2);
+INSERT INTO sums VALUES('2026-11-22','acme','lexical','','answer','pack',2,1,0,18,2,4,0,0,0,2,0,0,2,
+ 0,0,2,0,2,0,2);
+INSERT INTO sums VALUES('2026-11-22','acme','lexical','','retrieve','',1,0,0,1000,10,20,0,7,8,0,0,0,
+ 1,100,0,1,0,1,0,1);
+"""
+KEPT_BEFORE = Sums(
+    answers=3,
+    abstained=1,
+    nanoseconds=3000,
+    joules_low=30,
+    joules_high=60,
+    gco2e_low=12,
+    gco2e_high=14,
+    gco2e_unknown=1,
+    litres_unknown=3,
+    context_tokens=300,
+    prompt_unknown=3,
+    cached_unknown=3,
+    completion_unknown=3,
+    grounded_unknown=1,
+    embodied_gco2e_unknown=3,
+    market_gco2e_unknown=3,
+)
+
+
+@pytest.fixture
+def former(tmp_path: Path) -> Path:
+    path = tmp_path / "2026-11.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.executescript(FORMER + FORMER_ROWS)
+    return path
+
+
+def test_a_former_file_is_read_and_continued_beside_it(former: Path) -> None:
+    before = former.read_bytes()
+    assert total_in(former.parent) == KEPT_BEFORE
+    with closing(Ledger(former.parent)) as ledger:
+        assert all(ledger.add(entry(number)) for number in range(1, 5))
+        spent = ledger.spent("acme", NOVEMBER.timestamp() + 2e-6)
+    assert total_in(former.parent) == KEPT_BEFORE + total_of(range(1, 5))
+    assert former.read_bytes() == before
+    assert (spent.answers, spent.joules_unknown) == (4, 1)
+    assert sorted(numbers_in(former.parent)) == [1, 2, 3, 4, 900, 901, 902]
+    by_kind = read_report(former.parent, EVER, "kind")
+    found = {line.group: line.sums.grounded_unknown for line in by_kind.lines}
+    assert found == {"answer": 1, "retrieve": 0}
+    [stage] = (x for x in read_report(former.parent, EVER, "stage").lines if x.group == "pack")
+    assert stage.sums.joules_low == 2
+
+
+def test_an_earlier_version_that_still_runs_loses_nothing(former: Path) -> None:
+    with closing(Ledger(former.parent)) as ledger, closing(sqlite3.connect(former)) as earlier:
+        assert ledger.add(entry(1))
+        earlier.execute(
+            "INSERT INTO sums VALUES('2026-11-22','late','lexical','','answer','',"
+            "1,0,0,1,1,1,0,1,1,0,1,1,0,1,0,1,0,1,0,1)"
+        )
+        earlier.commit()
+        assert ledger.add(entry(2))
+    assert total_in(former.parent).answers == KEPT_BEFORE.answers + 3
+
+
+def test_former_entries_past_keeping_go_their_sums_stay(former: Path) -> None:
+    with closing(Ledger(former.parent, keep_months=3)) as ledger:
+        ledger.add(entry(1, at=datetime(2027, 3, 1, tzinfo=UTC)))
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(10)
+    assert numbers_in(former.parent) == [1]
+    assert total_in(former.parent) == KEPT_BEFORE + sums_of(entry(1))
+
+
+def test_a_later_format_is_named_and_left_alone(ledger: Ledger) -> None:
+    later = ledger.folder / "2026-01.v3.sqlite"
+    ledger.add(entry(1))
+    ledger.close()
+    path_of(ledger.folder, "2026-11").rename(later)
+    before = later.read_bytes()
+    with closing(Ledger(ledger.folder, keep_months=1)) as again:
+        again.add(entry(2))
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(10)
+    report = read_report(ledger.folder, EVER, None)
+    assert (report.unreadable, report.total) == (("2026-01",), sums_of(entry(2)))
+    assert later.read_bytes() == before
+
+
+# Runs of ingest
+
+
+def run(chunks: int, tenant: str = "acme") -> Run:
+    impact = Impact(Interval(2, 3), Interval(1, 2), None, None, "measured", None)
+    return Run(tenant, "neural", 1.5, impact, chunks)
+
+
+def test_ingest_is_told_apart_from_questions(ledger: Ledger) -> None:
+    at = NOVEMBER.timestamp()
+    ledger.add(entry(1))
+    for chunks, tenant in ((3, "acme"), (4, "other")):
+        ledger.add(entry_of_run(run(chunks, tenant), at))
+    report = read_report(ledger.folder, EVER, "tenant")
+    assert report.total == sums_of(entry(1))
+    ingest = report.ingest
+    assert (ingest.answers, ingest.runs, ingest.chunks, ingest.measured) == (0, 2, 7, 2)
+    assert (ingest.joules_low, ingest.gco2e_high, ingest.litres_unknown) == (
+        4 * 10**9,
+        4 * 10**12,
+        2,
+    )
+    assert (ingest.known("litres"), ingest.basis) == (None, "measured")
+    lines = [(line.work, line.group, line.sums.entries) for line in report.lines]
+    assert lines == [("questions", "acme", 1), ("ingest", "acme", 1), ("ingest", "other", 1)]
+    kinds = read_report(ledger.folder, EVER, "kind").lines
+    assert [(line.work, line.group) for line in kinds] == [
+        ("questions", "answer"),
+        ("ingest", "ingest"),
+    ]
+    assert total_in(ledger.folder) == sums_of(entry(1))
+
+
+@pytest.mark.parametrize("since", [NOVEMBER.timestamp() - 1, NOVEMBER.replace(hour=0).timestamp()])
+def test_ingest_takes_nothing_of_a_budget_for_questions(ledger: Ledger, since: float) -> None:
+    ledger.add(entry_of_run(run(3), NOVEMBER.timestamp()))
+    assert ledger.spent("acme", since).answers == 0
+    ledger.add(entry(1))
+    spent = ledger.spent("acme", since)
+    assert spent.answers == 1
+    assert spent.joules
+    assert spent.joules.high == 11 / 1e9

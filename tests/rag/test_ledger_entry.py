@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.ledger_entry import LARGEST, PER_UNIT, Asker, Sums, entry_of, sums_of, whole
+from rag.ledger_entry import LARGEST, PER_UNIT, QUANTITIES, Asker, Sums, entry_of, sums_of, whole
 from rag.results import Impact, Receipt, TraceStep, Usage
 from rag.types import Interval
 
@@ -38,7 +38,7 @@ amounts = st.none() | st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)).ma
 
 @st.composite
 def receipts(draw: st.DrawFn) -> Receipt:
-    impact = replace(IMPACT, joules=draw(amounts), gco2e=draw(amounts), litres=draw(amounts))
+    impact = replace(IMPACT, **{name: draw(amounts) for name in QUANTITIES})
     usage = replace(RECEIPT.usage, prompt_tokens=draw(st.none() | st.integers(0, 10**6)))
     return replace(RECEIPT, impact=impact, usage=usage)
 
@@ -72,10 +72,12 @@ def test_sums_commute_and_count_what_is_unknown(parts: list[Receipt], order: obj
     for receipt in shuffled:
         other += sums_of(entry_of(receipt, ASKER, 0.0))
     assert one == other
-    known = [r.impact.gco2e for r in parts if r.impact.gco2e is not None]
-    assert one.gco2e_unknown == len(parts) - len(known)
-    assert one.gco2e_high == sum(round(1000 * each.high) for each in known) * 10**9
-    assert (one.known("gco2e") is None) == (bool(parts) and not known)
+    for name in ("gco2e", "embodied_gco2e", "market_gco2e"):
+        known = [each for r in parts if (each := getattr(r.impact, name)) is not None]
+        assert getattr(one, f"{name}_unknown") == len(parts) - len(known)
+        high = sum(round(1000 * each.high) for each in known) * 10**9
+        assert getattr(one, f"{name}_high") == high
+        assert (one.known(name) is None) == (bool(parts) and not known)
     prompts = [r.usage.prompt_tokens for r in parts if r.usage.prompt_tokens is not None]
     assert one.known_tokens("prompt") == (sum(prompts) if prompts or not parts else None)
 

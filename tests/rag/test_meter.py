@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.grid.intensity import Intensity
 from rag.impact import WATTS_PER_BUSY_CPU
 from rag.meter import RequestMeter
 from rag.metering.power import CpuPower
-from rag.place import Place
+from rag.place import Embodied, Place
 from rag.types import Interval
 
 NOWHERE = Place(None, None, None, 1.0)
@@ -86,6 +87,22 @@ def test_the_place_turns_energy_into_carbon_and_water() -> None:
     assert impact.gco2e.high == pytest.approx(impact.joules.high * 1e-4)
     assert impact.litres.low == pytest.approx(impact.joules.low * 5e-7)
     assert impact.region == "somewhere"
+    assert (impact.embodied_gco2e, impact.market_gco2e) == (None, None)
+
+
+def test_the_machine_and_the_contract_are_counted_apart() -> None:
+    machine = Embodied(kgco2e=365.25 * 86.4, lifetime_years=1, share=0.5, cpus=4)  # 1 g a second
+    market = Intensity(36.0, "market", "a contract")
+    meter = RequestMeter(Place(360.0, None, None, 1.0, market=market, embodied=machine))
+    work(0.01)
+    impact = meter.impact()
+    assert impact.cpu_seconds is not None
+    assert impact.embodied_gco2e is not None
+    assert impact.market_gco2e is not None
+    assert impact.gco2e is not None
+    assert impact.embodied_gco2e.low == pytest.approx(impact.cpu_seconds.low / 8)
+    assert impact.embodied_gco2e.high == pytest.approx(impact.cpu_seconds.high / 8)
+    assert impact.market_gco2e.high == pytest.approx(impact.gco2e.high / 10)
 
 
 def test_a_stage_that_fails_lets_the_error_through() -> None:

@@ -107,6 +107,16 @@ def test_saved_tokens_are_said(tokens: float | None, said: str) -> None:
     assert line.endswith(said)
 
 
+def test_market_and_making_are_said_apart() -> None:
+    amounts = {name: {"low": 1, "high": 2} for name in ("gco2e", "market_gco2e")}
+    line = receipt_line(with_impact(**amounts, embodied_gco2e={"low": 0.25, "high": 0.5}))
+    assert line.endswith(
+        "1 to 2 gCO2e, by market 1 to 2 gCO2e, making the machine 0.25 to 0.5 gCO2e"
+    )
+    assert "market" not in receipt_line(ANSWERED)
+    assert "machine" not in receipt_line(ANSWERED)
+
+
 def test_a_context_is_printed_as_it_is() -> None:
     response = RetrieveResponse.model_validate(CONTEXT)
     assert context_text(response, trace=False) == response.context.text

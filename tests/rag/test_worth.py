@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.worth import Worth, price, shares
+from rag.worth import LEXICAL, NEURAL, Worth, price, shares
 
 share = st.floats(0, 1)
 worths = st.builds(
@@ -52,12 +52,36 @@ def test_more_of_anything_is_worth_more(better: dict[str, float], *, lexical: bo
 
 def test_coverage_says_less_where_the_model_has_understood() -> None:
     def lead(best_cosine: float) -> float:
-        covering, other = PLAIN._replace(coverage=1.0), PLAIN._replace(coverage=0.0)
+        plain = PLAIN._replace(cosine=min(0.5, best_cosine))
+        covering, other = plain._replace(coverage=1.0), plain._replace(coverage=0.0)
         sure = PLAIN._replace(cosine=best_cosine)
         first, second, _ = shares([covering, other, sure])
         return first / second
 
     assert lead(0.9) < lead(0.6)
+    assert lead(-0.9) == pytest.approx(lead(0.0)), "no understanding is no more than doubt"
+
+
+def test_only_the_best_cosine_tells_how_well_the_model_has_understood() -> None:
+    covering, other = PLAIN._replace(coverage=1.0), PLAIN._replace(coverage=0.0)
+
+    def lead(*cosines: float) -> float:
+        rest = [PLAIN._replace(cosine=cosine) for cosine in cosines]
+        first, second, *_ = shares([covering, other, *rest])
+        return first / second
+
+    assert lead(0.9) == pytest.approx(lead(0.9, -0.5, 0.0))
+
+
+@pytest.mark.parametrize("name", ["passage", "cosine", "coverage", "kind", "link"])
+@pytest.mark.parametrize("lexical", [True, False])
+def test_each_sign_counts_by_the_weight_of_its_tier(name: str, *, lexical: bool) -> None:
+    if lexical and name == "cosine":
+        pytest.skip("the lexical tier has no cosines")
+    usual = Worth(passage=0.0, cosine=None if lexical else 0.0, coverage=0.0, kind=0.0)
+    first, second = shares([usual._replace(**{name: 0.5}), usual])
+    weight = getattr(LEXICAL if lexical else NEURAL, name)
+    assert math.log(first / second) == pytest.approx(0.5 * weight)
 
 
 def test_a_sentence_without_a_vector_is_taken_to_be_usual() -> None:
@@ -69,3 +93,4 @@ def test_a_sentence_without_a_vector_is_taken_to_be_usual() -> None:
 def test_no_frugality_asks_no_price() -> None:
     assert price(0.0) == 0.0
     assert price(0.01) < price(0.1)
+    assert price(0.7) == pytest.approx(0.01), "as fitted: fit it again rather than change this"

@@ -23,10 +23,14 @@ from rag.errors import SettingsError
 from rag.ledger import ledger_folder
 from rag.ledger_entry import PER_UNIT, whole
 from rag.ledger_file import path_of
+from rag.ledger_run import Run
 from rag.ledger_sums import Days, read_report, today
+from rag.recording import record_run
+from rag.results import Impact
 from rag.service.app import create_app
 from rag.service.metrics import Metrics
 from rag.settings import Settings
+from rag.types import Interval
 
 Serving: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
 QUESTIONS = ("How long is the pump covered?", "Who is the queen of Zanzibar?", "When to pay?")
@@ -109,10 +113,55 @@ def test_sums_are_those_of_the_receipts_exactly(settings: Settings, serving: Ser
         ("default", 24),
     ]
     assert by_tenant["total"] == total
+    assert total["grounded"] == sum(body.get("groundedness") == 1 for body in bodies) > 0
+    assert (total["sci_question"], total["embodied_gco2e_unknown"]) == (None, 30)
     retrieve = next(group for group in by_stage if group["group"] == "retrieve")
     steps = [s for body in bodies for s in body["trace"] if s["stage"] == "retrieve"]
     assert retrieve["joules"]["high"] == summed([s["joules"]["high"] for s in steps], "joules")
     assert retrieve["context_tokens"] is None
+
+
+def test_emissions_per_question_and_per_grounded_answer(
+    settings: Settings, serving: Serving
+) -> None:
+    known = settings.model_copy(
+        update={
+            "grid_market_gco2e_per_kwh": 20.0,
+            "embodied_kgco2e": 1000.0,
+            "machine_lifetime_years": 4.0,
+        }
+    )
+    with service(known, serving) as client:
+        bodies = [asked(client, question=question) for question in QUESTIONS]
+        total = impact(client)["total"]
+        text = client.get("/metrics").text
+    assert sum(body["abstained"] for body in bodies) == 2
+    for quantity in ("gco2e", "embodied_gco2e", "market_gco2e"):
+        values = [body["impact"][quantity]["low"] for body in bodies]
+        assert total[quantity]["low"] == summed(values, quantity)
+        assert total[f"{quantity}_unknown"] == 0
+    ratio = total["gco2e"]["high"] / total["market_gco2e"]["high"]
+    assert ratio == pytest.approx(380.5 / 20, rel=1e-3)
+    for bound in ("low", "high"):
+        spent = total["gco2e"][bound] + total["embodied_gco2e"][bound]
+        assert total["sci_question"][bound] == pytest.approx(spent / 3)
+        assert total["sci_grounded_answer"][bound] == pytest.approx(spent)
+    for name in ("embodied_grams", "market_emissions_grams"):
+        assert re.search(rf'^frugal_rag_{name}_total{{bound="low"}} \S*[1-9]', text, re.MULTILINE)
+
+
+def test_ingest_is_beside_the_questions(settings: Settings, serving: Serving) -> None:
+    cost = Impact(Interval(1, 2), Interval(3, 4), None, None, "estimated", None)
+    record_run(settings, Run("default", "neural", 2.0, cost, chunks=500))
+    with service(settings, serving) as client:
+        asked(client)
+        report = impact(client, "?by=kind")
+    assert [(group["group"], group["answers"]) for group in report["groups"]] == [("answer", 1)]
+    assert report["total"]["answers"] == 1
+    [run] = report["ingest_groups"]
+    assert run == {"group": "ingest"} | report["ingest"]
+    assert (run["runs"], run["chunks"], run["sci_thousand_chunks"]) == (1, 500, None)
+    assert run["gco2e"] == {"low": 3, "high": 4}
 
 
 def test_groups_without_a_generator_and_ranges_without_answers(

@@ -239,8 +239,21 @@ def test_the_command_writes_json_and_markdown(
     assert run("before", "after", "--results", str(folder), "--json", "--markdown", str(to)) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["questions"]) == ("B is worse: answer recall", 40)
+    assert found["sci"]["a"]["question"] is None
+    assert len(found["sci"]["b"]["missing"]) == 2
     assert len(found["side_by_side"]) == 5
     assert to.read_text().startswith("## B is worse: answer recall\n")
+
+
+def test_each_side_says_its_carbon_intensity_or_what_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("before", "after", "--results", str(folder))
+    lines = capsys.readouterr().out.splitlines()
+    for letter in "AB":
+        found = [line for line in lines if line.startswith(f"{letter}: SCI (ISO/IEC 21031:2024)")]
+        assert len(found) == 1
+        assert "unknown without carbon intensity of the grid" in found[0]
 
 
 def test_the_same_command_says_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,10 @@ is shipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -79,27 +78,14 @@ def packing_with(packer: type[Packer]) -> Callable[[System], System]:
 
 
 @dataclass(frozen=True)
-class Planted:
+class Planted(FrugalSubject):
     """The real subject, but for what ``fault`` does to the system once it is open."""
 
-    inside: FrugalSubject
     fault: Callable[[System], System]
-
-    @property
-    def name(self) -> str:
-        return self.inside.name
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return self.inside.settings
-
-    @property
-    def fingerprint(self) -> str:
-        return self.inside.fingerprint
 
     @contextmanager
     def opened(self, documents: Sequence[Document], vectors: VectorCache) -> Iterator[Opened]:
-        with self.inside.opened(documents, vectors) as opened:
+        with super().opened(documents, vectors) as opened:
             yield replace(opened, system=self.fault(opened.system))
 
 
@@ -116,7 +102,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ) -> Record:
         configured = load_settings(tier="lexical", **settings)
         results = tmp_path_factory.mktemp("results")
-        subject = Planted(FrugalSubject(configured), fault)
+        subject = Planted(configured, fault)
         plan = Plan(dataset, subject, configured, repeats=repeats, results=results, cache=cache)
         return evaluate(plan)
 

@@ -60,6 +60,27 @@ def test_stages_share_time_energy_and_gas(ours: Record) -> None:
     assert retrieve[7].startswith(retrieve[6].split(" to ")[0])
 
 
+def test_sci_of_both_units_and_what_is_missing_for_it(ours: Record, contents: Contents) -> None:
+    def made(cost: Cost) -> Cost:
+        return replace(cost, embodied_gco2e=Interval(1e-5, 1e-5))
+
+    gassed = with_gas(ours)
+    repeats = tuple(tuple(map(made, costs)) for costs in gassed.measured.repeats)
+    known = replace(gassed, measured=replace(gassed.measured, repeats=repeats))
+    rows = next(iter(tables(arranged((known,))).values()))
+    # 28 to 43 ug of operation and 10 ug of making; 5 grounded answers pay for 8 questions.
+    assert ["SCI, for one of them [µgCO2e]", "38.0 to 53.0", "60.8 to 84.8"] in rows
+    note = "".join(costs(arranged((known,))))
+    assert "R is one question, or one grounded answer" in note
+    assert "ISO/IEC 21031:2024" in note
+    assert "unknown without" not in note
+    rows = next(iter(tables(contents).values()))
+    assert next(row for row in rows if row[0].startswith("SCI"))[1:3] == ["unknown"] * 2
+    note = "".join(costs(contents))
+    assert "frugal-rag: unknown without carbon intensity of the grid (grid_gco2e_per_kwh" in note
+    assert "plain: unknown without energy and embodied carbon" in note
+
+
 def test_indexing_and_scoring_stand_apart(contents: Contents) -> None:
     found = tables(contents)
     apart = next(rows for caption, rows in found.items() if caption.startswith("Apart"))

@@ -154,6 +154,7 @@ def test_one_token_of_llama_8b_by_hand() -> None:
 
 def test_usage_becomes_tokens() -> None:
     assert Tokens.of(Usage(50, 64, 120, 30, 9, "t")) == Tokens(120, 30, 9)
+    assert Tokens.of(Usage(50, 64, 120, 130, 9, "t")) == Tokens(120, 120, 9)
     assert Tokens.of(Usage(50, 64, 120, None, 9, "t")) == Tokens(120, 0, 9)
     assert Tokens.of(Usage(50, 64, None, None, None, "t")) is None
 
@@ -179,9 +180,10 @@ def test_impossible_serving_is_refused(wrong: dict[str, Interval]) -> None:
         Serving(**wrong)  # type: ignore[arg-type]
 
 
-def test_hardware_without_power_is_refused() -> None:
+@pytest.mark.parametrize("power", [0, -1, float("nan"), float("inf")])
+def test_hardware_without_a_finite_power_is_refused(power: float) -> None:
     with pytest.raises(ValueRangeError):
-        Hardware("x", 0, 1e12, 1e12)
+        Hardware("x", power, 1e12, 1e12)
 
 
 def test_a_part_that_is_unknown_makes_the_whole_unknown() -> None:

@@ -112,16 +112,30 @@ def test_a_file_replaces_a_packaged_model(tmp_path: Path) -> None:
         '[[model]]\nname = "x"\ntotal = "big"\nsource = "s"\n',
         '[[model]]\nname = "x"\ntotal = 1\nactive = 2\nsource = "s"\n',
         '[[model]]\nname = "x"\ntotal = [3, 2]\nsource = "s"\n',
+        '[[model]]\nname = "x"\ntotal = [1, 2]\nactive = [1, 3]\nsource = "s"\n',
         '[[model]]\nname = "x"\ntotal = 0\nsource = "s"\n',
         '[[model]]\nname = "x"\ntotal = 1\nbits = 0\nsource = "s"\n',
         '[[model]]\nname = "x"\ntotal = 1\nsize = 2\nsource = "s"\n',
         'model = "x"\n',
+        "model = 3\n",
+        "",
+        '[[models]]\nname = "x"\ntotal = 1\nsource = "s"\n',
+        'title = "x"\n[[model]]\nname = "x"\ntotal = 1\nsource = "s"\n',
+        '[[model]]\nname = "x"\naliases = "llama"\ntotal = 1\nsource = "s"\n',
+        '[[model]]\nname = "x"\naliases = ["-"]\ntotal = 1\nsource = "s"\n',
+        '[[model]]\nname = ""\ntotal = 1\nsource = "s"\n',
+        '[[model]]\nname = "x"\ntotal = inf\nsource = "s"\n',
+        '[[model]]\nname = "x"\ntotal = nan\nsource = "s"\n',
+        '[[model]]\nname = "x"\ntotal = true\nsource = "s"\n',
+        f'[[model]]\nname = "x"\ntotal = {10**400}\nsource = "s"\n',
+        2 * '[[model]]\nname = "x"\ntotal = 1\nsource = "s"\n',
+        OWN + '[[model]]\nname = "y"\naliases = ["acme/acme-9b"]\ntotal = 1\nsource = "s"\n',
     ],
 )
 def test_a_file_that_is_no_list_of_models_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "models.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"models\.toml|a model in"):
+    with pytest.raises(SettingsError, match=r"models cannot be read|a model in"):
         read_models(path)
 
 
@@ -132,3 +146,13 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_list_knows_nothing() -> None:
     assert Models(()).find("gpt-4o") is None
+
+
+def test_a_second_file_does_not_bring_back_what_the_first_replaced(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    # A packaged model that has an alias too, by which the packaged list still knows it.
+    first.write_text('[[model]]\nname = "claude-sonnet-4-5"\ntotal = 1\nsource = "we know"\n')
+    second.write_text(OWN)
+    found = known_models().with_file(first).with_file(second).find("claude-sonnet-4-5")
+    assert found is not None
+    assert found.source == "we know"

@@ -72,6 +72,8 @@ def test_another_zone_than_the_one_asked_for_is_refused(service: Any, zone: Any)
         {"carbonIntensity": None},
         {"carbonIntensity": -3},
         {"carbonIntensity": "much"},
+        {"carbonIntensity": True},
+        {"carbonIntensity": 10**400},
         {"carbonIntensity": float("nan")},
         {"datetime": "yesterday"},
         {"datetime": "2026-06-01T12:00:00"},
@@ -106,6 +108,7 @@ def test_the_forecast(service: Any) -> None:
         [{"carbonIntensity": 1, "datetime": "2026-06-01T13:00Z"}],
         [{"carbonIntensity": 1, "datetime": f"2026-06-01T{h}:00Z"} for h in (13, 14, 16)],
         [{"carbonIntensity": 1}, {"carbonIntensity": 2}],
+        [{"carbonIntensity": 10**400, "datetime": f"2026-06-01T{h}:00Z"} for h in (13, 14)],
         None,
     ],
 )
@@ -121,3 +124,15 @@ def test_a_wrong_key_is_told_and_not_shown(service: Any) -> None:
         source(service).latest()
     assert "a key" not in str(raised.value)
     assert "a key" not in repr(source(service))
+
+
+def test_a_figure_of_the_future_holds_no_longer_than_others(service: Any) -> None:
+    """One of the two clocks is wrong: without a bound it would be held for years."""
+    service.says(LATEST, latest(datetime="2099-01-01T00:00:00Z"))
+    assert source(service).latest().expires == NOON + 1200 + 3600
+
+
+def test_an_answer_that_names_no_zone_is_refused(service: Any) -> None:
+    service.says(LATEST, {name: value for name, value in latest().items() if name != "zone"})
+    with pytest.raises(BackendError, match="answered for another zone: None"):
+        source(service).latest()

@@ -57,6 +57,11 @@ def test_a_file_in_either_form(tmp_path: Path, text: str) -> None:
         "[1]",
         "[{",
         '[{"zone": "DE", "gco2e_per_kwh": null}]',
+        '[{"zone": "DE", "gco2e_per_kwh": true}]',
+        '[{"zone": null, "gco2e_per_kwh": 1}]',
+        "gco2e_per_kwh,zone\n1\n",
+        f'[{{"zone": "DE", "gco2e_per_kwh": {10**400}}}]',
+        "[" * 200_000,
     ],
 )
 def test_what_cannot_be_used_is_told_with_the_form_it_should_have(
@@ -75,3 +80,12 @@ def test_a_file_that_is_not_there_or_no_text_or_too_large(tmp_path: Path) -> Non
         read_grid_file(binary)
     with pytest.raises(SettingsError, match="over 4000000 bytes"):
         read_grid_file(written(tmp_path, "x" * 4_000_001))
+
+
+def test_a_year_that_json_holds_as_a_number_is_text_in_receipts(tmp_path: Path) -> None:
+    text = '[{"zone": "DE", "gco2e_per_kwh": 1, "litres_per_kwh": 2, "at": 2026, "source": 7}]'
+    grid = read_grid_file(written(tmp_path, text))
+    found = grid.find("DE")
+    assert found is not None
+    assert (found.at, found.source) == ("2026", "7")
+    assert (grid.water["DE"].at, grid.water["DE"].source) == ("2026", "7")

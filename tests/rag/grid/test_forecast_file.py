@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,19 @@ def test_a_forecast_is_read(tmp_path: Path, text: str) -> None:
     assert (forecast.step_seconds, forecast.source) == (1800, str(source.path))
 
 
+def test_a_time_without_an_offset_is_utc_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "2026-01-01T00:00,320\n2026-01-01T00:30,280.5\n2026-01-01T01:00,300\n"
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert read(tmp_path, text).forecast().points == EXPECTED
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -57,6 +72,10 @@ def test_a_forecast_is_read(tmp_path: Path, text: str) -> None:
         ('[["2026-01-01T00:00Z"]]', "no pair"),
         ("[1, 2", "Expecting"),
         (b"\xff\xfe\x00", "UTF-8"),
+        ("[" * 200_000, "nested too deeply"),
+        ("x" * 4_000_001, "over 4000000 bytes"),
+        ("2026-01-01T00:00Z,1e308\n2026-01-01T01:00Z,1e308\n", "sum of a forecast"),
+        ('[["2026-01-01T00:00Z", true], ["2026-01-01T01:00Z", 1]]', "True"),
     ],
 )
 def test_what_is_no_forecast_says_why(tmp_path: Path, text: str | bytes, why: str) -> None:
@@ -65,6 +84,26 @@ def test_what_is_no_forecast_says_why(tmp_path: Path, text: str | bytes, why: st
     assert why in str(raised.value)
 
 
+def test_a_line_without_end_is_an_error_of_ours(tmp_path: Path) -> None:
+    # How long a field may be is one setting for the process, which reading documents may raise.
+    before = csv.field_size_limit(131_072)
+    try:
+        with pytest.raises(LoadError, match="field limit"):
+            read(tmp_path, "2026-01-01T00:00Z," + "1" * 200_000 + "\n").forecast()
+    finally:
+        csv.field_size_limit(before)
+
+
 def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="No such file"):
         ForecastFile(tmp_path / "none.csv").forecast()
+
+
+def test_when_clocks_are_set_back_the_offsets_keep_the_hours_in_order(tmp_path: Path) -> None:
+    rows = ("01:00+02:00,1", "02:00+02:00,2", "02:00+01:00,3", "03:00+01:00,4")
+    forecast = read(tmp_path, "".join(f"2026-10-25T{row}\n" for row in rows)).forecast()
+    assert [value for _, value in forecast.points] == [1, 2, 3, 4]
+    assert forecast.step_seconds == 3600
+    local = "".join(f"2026-10-25T{row[:5]}{row[11:]}\n" for row in rows)
+    with pytest.raises(LoadError, match="not a forecast"):  # two times 02:00: nobody can tell
+        read(tmp_path, local).forecast()

@@ -1,5 +1,6 @@
 import threading
 import time
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -33,9 +34,10 @@ def test_what_is_no_json_object_is_told(service: Any, body: Any) -> None:
 
 
 def test_a_body_without_end_is_not_read_to_it(service: Any) -> None:
-    service.says("/x", b'{"a": "' + b"x" * 1_000_001 + b'"}')
-    with pytest.raises(BackendError, match="sent no JSON object: 1000001 bytes"):
-        get_json(Endpoint(service.url, 5), Call("x"))
+    for body in (b'{"a": "' + b"x" * 1_000_001 + b'"}', b"{}" + b" " * 1_000_000):
+        service.says("/x", body)
+        with pytest.raises(BackendError, match="sent no JSON object: 1000001 bytes"):
+            get_json(Endpoint(service.url, 5), Call("x"))
 
 
 def test_a_body_that_trickles_ends_at_the_deadline(service: Any, settled: Any) -> None:
@@ -84,3 +86,21 @@ def test_a_key_that_no_header_can_hold_is_not_shown(service: Any) -> None:
 def test_an_address_that_cannot_be_used(url: Any) -> None:
     with pytest.raises(SettingsError, match="address cannot be used"):
         Endpoint(url, 1)
+
+
+def test_a_call_that_connects_too_late_sends_nothing(
+    service: Any, settled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, given_up = HTTPConnection.connect, threading.Event()
+
+    def slowly(connection: HTTPConnection) -> None:
+        assert given_up.wait(5)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", slowly)
+    service.says("/x", {})
+    with pytest.raises(BackendTimeoutError):
+        get_json(Endpoint(service.url, 0.05), Call("x", {}, {"auth-token": "secret"}))
+    given_up.set()
+    settled()
+    assert service.asked == []

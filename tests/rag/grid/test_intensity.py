@@ -3,7 +3,7 @@ import math
 import pytest
 
 from rag.errors import ValueRangeError
-from rag.grid.intensity import GridWater, Intensity
+from rag.grid.intensity import GridWater, Intensity, Reading
 from rag.place import Embodied, Place
 
 
@@ -40,3 +40,9 @@ def test_a_place_has_one_intensity() -> None:
 def test_a_machine_that_cannot_be(kilograms: float, years: float, share: float) -> None:
     with pytest.raises(ValueRangeError, match="embodied carbon"):
         Embodied(kilograms, years, share)
+
+
+@pytest.mark.parametrize("expires", [math.nan, math.inf])
+def test_no_reading_holds_for_ever(expires: float) -> None:
+    with pytest.raises(ValueRangeError, match="until which a reading holds"):
+        Reading(Intensity(1.0, "location", "a test"), expires)

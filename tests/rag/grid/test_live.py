@@ -21,6 +21,7 @@ class Grid:
     now: float = 0.0
     calls: int = 0
     down: bool = False
+    lasts: float = LATER
     open: threading.Event = field(default_factory=threading.Event)
 
     name = "a grid"
@@ -37,7 +38,7 @@ class Grid:
         if self.down:
             raise BackendError("a grid cannot be reached", "down", "wait")
         value = Intensity(float(self.calls), "location", self.name, f"call {self.calls}")
-        return Reading(value, self.now + LATER)
+        return Reading(value, self.now + self.lasts)
 
 
 @pytest.fixture
@@ -141,3 +142,39 @@ def test_without_a_fallback_it_is_unknown(grid: Grid) -> None:
     live = LiveIntensity(grid, None, grid.clock)
     live.refresh()
     assert live.now() is None
+
+
+def test_a_clock_that_is_set_back_does_not_hold_a_value_for_years(
+    live: LiveIntensity, grid: Grid, settled: Callable[[], None]
+) -> None:
+    grid.now = 4e9
+    live.refresh()
+    grid.now = 1e9
+    grid.open.clear()
+    assert at(live.now()) == (400.0, True)  # what was read holds for another time
+    grid.open.set()
+    settled()
+    assert at(live.now()) == (2.0, False)
+    assert grid.calls == 2
+
+
+def test_a_clock_that_is_set_back_a_little_changes_nothing(
+    live: LiveIntensity, grid: Grid, settled: Callable[[], None]
+) -> None:
+    grid.now = 1000.0
+    live.refresh()
+    grid.now = 999.0
+    assert at(live.now()) == (1.0, False)
+    settled()
+    assert grid.calls == 1
+
+
+def test_a_value_that_is_past_when_it_comes_is_not_asked_for_without_end(
+    live: LiveIntensity, grid: Grid, settled: Callable[[], None]
+) -> None:
+    grid.lasts = -1.0
+    live.refresh()
+    for grid.now in (1.0, 30.0, 59.0):
+        live.now()
+        settled()
+    assert grid.calls == 1

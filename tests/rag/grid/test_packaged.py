@@ -19,8 +19,9 @@ def installed(package: str) -> bool:
 @pytest.fixture
 def countries(tmp_path: Path) -> DataFile:
     rows = [
-        {"name": "AAA", "gwp": 0.1, "wue": 2.5, "warnings": None},
+        {"name": "AAA", "gwp": 0.1, "wue": 2.5, "warnings": ["electricity-mix-of-2020"]},
         {"name": "BBB", "gwp": 0.7125, "wue": 3.0, "warnings": ["electricity-mix-wue-world"]},
+        {"name": "CCD", "gwp": 0.1, "wue": 1.0, "warnings": None},
     ]
     path = tmp_path / "mixes.json"
     path.write_text(json.dumps({"electricity_mixes": rows}))
@@ -65,7 +66,7 @@ def test_a_cloud_region_has_its_own_carbon_and_its_countrys_water(
     assert north.water.litres_per_kwh == 2.5
     assert south is not None
     assert south.water is None
-    assert grid.zones() == ("AAA", "BBB", "big/north1", "big/south1")
+    assert grid.zones() == ("AAA", "BBB", "CCD", "big/north1", "big/south1")
 
 
 def test_what_is_not_there_is_unknown(countries: DataFile, regions: DataFile) -> None:
@@ -84,6 +85,9 @@ def test_what_is_not_there_is_unknown(countries: DataFile, regions: DataFile) ->
         "{}",
         '{"electricity_mixes": [{}]}',
         '{"electricity_mixes": [{"name": "A", "gwp": -1, "wue": 1}]}',
+        '{"electricity_mixes": [{"name": "A", "gwp": true, "wue": 1}]}',
+        f'{{"electricity_mixes": [{{"name": "A", "gwp": {10**400}, "wue": 1}}]}}',
+        "[" * 200_000,
     ],
 )
 def test_damaged_data_is_told(text: str, countries: DataFile) -> None:
@@ -125,3 +129,10 @@ def test_the_cloud_regions_of_the_installed_package() -> None:
     assert mix is not None
     assert mix.intensity.gco2e_per_kwh < 100
     assert "codecarbon" not in sys.modules
+
+
+@pytest.mark.parametrize("impact", ["", "much", "nan", "5" * 200_000])
+def test_damaged_regions_are_told(impact: str, countries: DataFile, regions: DataFile) -> None:
+    regions.path.write_text(f"provider,region,countryIsoCode,impact\na,b,c,{impact}\n")
+    with pytest.raises(AssetError, match=r"grid data of another 4\.5 cannot be read"):
+        read_packaged(countries, regions)

@@ -14,6 +14,7 @@ from rag.grid import siting
 from rag.grid.intensity import GridWater, Intensity
 from rag.grid.packaged import Mix, PackagedGrid
 from rag.grid.siting import fixed_place, live_source, sited
+from rag.metering.usable import usable_cpus
 from rag.receipts import receipt_line
 from rag.results import Question
 from rag.service.schemas import RetrieveBody, retrieve_response
@@ -67,6 +68,7 @@ def test_what_the_settings_say() -> None:
     assert place.market == Intensity(0, "market", "setting grid_market_gco2e_per_kwh")
     assert place.embodied is not None
     assert (place.embodied.kgco2e, place.embodied.share) == (1200, 0.5)
+    assert place.embodied.cpus == usable_cpus()
 
 
 @pytest.mark.parametrize("half", [{"embodied_kgco2e": 1200}, {"machine_lifetime_years": 4}])
@@ -220,3 +222,11 @@ def test_the_receipt_names_what_stands_in(service: Any) -> None:
         "at": "a package 1",
         "fallback": True,
     }
+
+
+@pytest.mark.usefixtures("packaged")
+def test_nothing_is_a_figure_and_not_unknown() -> None:
+    given = {"grid_gco2e_per_kwh": 0, "water_litres_per_kwh": 0, "water_site_litres_per_kwh": 1}
+    place = fixed_place(load_settings(grid_country="DEU", **given))
+    assert (place.gco2e_per_kwh, place.litres_per_kwh) == (0, 0)
+    assert place.intensity == Intensity(0, "location", "setting grid_gco2e_per_kwh")

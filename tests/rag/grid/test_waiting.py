@@ -116,6 +116,13 @@ def test_what_cannot_be_done_in_time_starts_at_once() -> None:
     assert found.started == NOW
 
 
+def test_the_deadline_does_not_move_with_the_time() -> None:
+    """An hour that is always greener later would else be waited for without end."""
+    hands = Hands(late=0.0)
+    found, _ = waited(Told(lambda: hourly(*range(900, 0, -30))), hands, hours=1, within=4)
+    assert found.started == NOW + 3 * HOUR
+
+
 @given(
     st.lists(st.lists(st.floats(0, 900), min_size=1, max_size=30), min_size=1, max_size=8),
     st.floats(0.1, 5),

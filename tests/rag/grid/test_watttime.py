@@ -108,7 +108,10 @@ def test_a_login_without_a_token(service: Any, token: Any) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, body(units="percentile"), body(()), body((-1.0,)), body((None,)), {"data": 3, "meta": {}}],
+    [
+        *({}, body(units="percentile"), body(()), body((-1.0,)), body((None,))),
+        *({"data": 3, "meta": {}}, body((True, 1.0)), body((10**400, 1))),
+    ],
 )
 def test_nonsense_and_other_units_are_told(logged_in: Any, answer: Any) -> None:
     logged_in.says(FORECAST, answer)
@@ -128,3 +131,22 @@ def test_neither_name_nor_password_nor_token_is_shown(logged_in: Any) -> None:
     grid.latest()
     assert not [word for word in ("me", "pass", "token") if f"'{word}" in repr(grid)]
     assert "the token" not in repr(grid)
+
+
+@pytest.mark.parametrize("step", [float("nan"), float("inf"), -5, 0, 1e12, None, True])
+def test_a_period_that_cannot_be_is_told(logged_in: Any, step: Any) -> None:
+    """It would be asked for again at once, or never."""
+    logged_in.says(FORECAST, body(data_point_period_seconds=step))
+    with pytest.raises(BackendError, match="cannot be read"):
+        source(logged_in).latest()
+
+
+def test_a_point_of_the_future_holds_no_longer_than_others(logged_in: Any) -> None:
+    assert source(logged_in, lambda: START - 7200).latest().expires == START - 7200 + 300
+
+
+def test_a_wrong_password_is_sent_once(service: Any) -> None:
+    service.says("/login", {}, 401)
+    with pytest.raises(BackendRejectedError, match="status 401"):
+        source(service).latest()
+    assert service.paths() == ["/login"]

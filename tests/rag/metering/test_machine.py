@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.metering.machine import busy_cpu_seconds, read_machine
+from rag.metering.machine import busy_cpu_seconds, counts_all_work, read_machine
 
 CPU = "processor : {}\nmodel name\t: AMD EPYC 7763 64-Core Processor\nflags\t\t: fpu vme{}\n\n"
 
@@ -85,3 +85,22 @@ def test_busy_is_neither_idle_nor_waiting_nor_stolen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stat", ["", "cpu", "cpu 1 2 3\n", "cpu a b c d e f g\n"])
 def test_a_stat_that_cannot_be_read_is_unknown(tmp_path: Path, stat: str) -> None:
     assert busy_cpu_seconds(machine_files(tmp_path, {"proc/stat": stat})) is None
+
+
+@pytest.mark.parametrize(("pids", "container"), [(4026531836, False), (4026532201, True)])
+def test_a_numbering_of_processes_of_its_own_is_a_container_s(
+    tmp_path: Path, pids: int, container: bool
+) -> None:
+    """As pods show it, whose other traces containerd hides: their pids are not the driver's."""
+    machine_files(tmp_path, cpuinfo() | {"proc/self/cgroup": "0::/\n"})
+    (tmp_path / "proc/self/ns").mkdir()
+    (tmp_path / "proc/self/ns/pid").symlink_to(f"pid:[{pids}]")
+    assert read_machine(tmp_path).container is container
+
+
+def test_a_stat_that_lxcfs_made_is_not_the_machine_s(tmp_path: Path) -> None:
+    own = "31 28 0:44 / /proc rw - proc proc rw\n"
+    made = "32 31 0:50 /proc/stat /proc/stat rw,nosuid - fuse.lxcfs lxcfs rw\n"
+    assert counts_all_work(tmp_path)
+    assert counts_all_work(machine_files(tmp_path, {"proc/self/mountinfo": own}))
+    assert not counts_all_work(machine_files(tmp_path, {"proc/self/mountinfo": own + made}))

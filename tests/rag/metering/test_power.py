@@ -1,6 +1,8 @@
 """What a second of CPU time costs, from counters that all requests share."""
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -48,6 +50,10 @@ def test_all_requests_together_never_get_more_than_was_counted(
     assert found.high * passed.busy <= passed.machine_joules * (1 + 1e-9)
 
 
+def test_more_than_all_cpus_cannot_have_been_busy() -> None:
+    assert full_watts(window(1.0, 1.5, 200), CPUS, 0.3) == pytest.approx(200)  # ticks are coarse
+
+
 @given(SHARES, st.floats(0, 0.9), POWERS)
 def test_the_linear_model_gives_back_what_went_in(share: float, idle: float, full: float) -> None:
     drawn = full * (idle + (1 - idle) * share)
@@ -79,6 +85,12 @@ def test_energy_elsewhere_goes_by_the_process_s_own_cpu_time() -> None:
     assert own_watts(Window(1.0, 4.0, 0.5, 100.0, 60.0)) == pytest.approx(120)
     assert own_watts(Window(1.0, 4.0, 0.0, 100.0, 0.0)) == 0
     assert own_watts(Window(1.0, 4.0, 0.001, 100.0, 60.0)) is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.001])
+def test_energy_elsewhere_in_no_time_is_unknown(seconds: float) -> None:
+    assert own_watts(Window(seconds, 0.0, 0.0, 0.0, 60.0)) is None
+    assert own_watts(Window(seconds, 0.0, 5e-5, 0.0, 60.0)) is None
 
 
 @dataclass
@@ -175,6 +187,65 @@ def test_many_threads_take_one_reading() -> None:
         thread.join()
     assert bench.sampler.now().basis == "measured"
     assert bench.machine.read() is None
+
+
+class Gate:
+    """A lock before which something happens once."""
+
+    def __init__(self) -> None:
+        self.first: Callable[[], object] | None = None
+
+    def acquire(self, *, blocking: bool) -> bool:
+        assert not blocking
+        happens, self.first = self.first, None
+        if happens:
+            happens()
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def test_who_comes_late_with_an_old_time_does_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between a look at the clock and the lock another thread may have read."""
+    gate, times = Gate(), [0.0]
+    monkeypatch.setattr("rag.metering.power.threading.Lock", lambda: gate)
+    gpu = RecordedCounter([0.0, 30.0, 60.0])
+    sources = Sources(2, (), (gpu,), lambda: 2.0, lambda: times[-1], lambda: times[-1])
+    sampler = PowerSampler(sources, Interval(2, 3), period_seconds=1.0)
+    sampler.now()
+
+    def another() -> None:
+        times.append(1.5)
+        sampler.now()
+
+    times.append(1.0)
+    gate.first = another
+    sampler.now()
+    assert gpu.read() == 60.0  # the late one left it alone
+    assert sampler.now().watts == Interval(22, 23)
+
+
+def test_nobody_waits_for_a_counter() -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow(RecordedCounter):
+        def read(self) -> float | None:
+            reading.set()
+            assert go_on.wait(5)
+            return super().read()
+
+    sampler = PowerSampler(Sources(2, (Slow([0.0]),), busy=lambda: 0.0), Interval(2, 3))
+    reader = threading.Thread(target=sampler.now)
+    reader.start()
+    assert reading.wait(5)
+    started = time.monotonic()
+    assert sampler.now().watts == Interval(2, 3)
+    assert time.monotonic() - started < 2
+    go_on.set()
+    reader.join()
 
 
 def test_the_estimate_is_the_clouds_range_if_nothing_is_known() -> None:

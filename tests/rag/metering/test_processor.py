@@ -17,6 +17,7 @@ from rag.metering.processor import PROCESSORS, processor_of, thread_watts, watts
         ("INTEL(R) XEON(R) PLATINUM 8480+", None),
         ("Intel(R) Xeon(R) Gold 6326 CPU @ 2.90GHz", "Gold 6326"),
         ("Intel(R) Xeon(R) Platinum 8380H", None),  # another processor
+        ("Intel(R) Xeon(R) Platinum 8358P CPU @ 2.60GHz", None),  # of less design power
         ("Intel(R) Xeon(R) Processor", None),
         ("", None),
         (None, None),
