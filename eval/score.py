@@ -20,7 +20,7 @@ from eval.metrics.sentences import sentences
 from eval.metrics.words import answer_recall, normalised
 from eval.outcomes import Outcome
 from eval.safety.checker import SafetyChecker
-from rag.claims import grounded_share, statements
+from rag.claims import grounded_share, statements, without_marks
 from rag.protocols import Analyzer, Embedder, GroundednessScorer, SentenceSplitter, Tokenizer
 
 Scores: TypeAlias = dict[str, float | None]
@@ -54,8 +54,10 @@ class Scorer:
         found = {**_retrieval(case, outcome), **self._context(case, outcome)}
         found |= _refusals(case, outcome)
         if outcome.answer is not None:
-            found |= self._against_gold(case, outcome, outcome.answer)
-            found |= self._on_its_own(case, outcome, outcome.answer)
+            # A written answer names its sources by marks, which are no words of it.
+            said = without_marks(outcome.answer) if outcome.model else outcome.answer
+            found |= self._against_gold(case, outcome, said)
+            found |= self._on_its_own(case, outcome, said)
             findings = self._findings(case, outcome, outcome.answer)
             found["safe"] = float(not findings)
         names = (name for name, measure in MEASURES.items() if not measure.repeats)

@@ -12,6 +12,7 @@ import re
 from dataclasses import astuple, dataclass, replace
 from typing import Final
 
+from rag.addressing import speaks_to_the_writer
 from rag.pack import Need
 from rag.protocols import Analyzer
 from rag.results import Context, Evidence, Short
@@ -101,10 +102,14 @@ class Choice:
 
 
 def choose(question: str, found: Found, context: Context, analyzer: Analyzer) -> Choice | None:
-    """Return the best packed sentence with its confidence; None if nothing was packed."""
-    if not context.evidence:
+    """Return the best packed sentence with its confidence; None if nothing was packed.
+
+    A sentence that tells a model what to write is no answer, however many words it shares.
+    """
+    ranked = sorted(context.evidence, key=lambda e: -e.score)
+    best = next((e for e in ranked if not speaks_to_the_writer(e.text)), None)
+    if best is None:
         return None
-    best = max(context.evidence, key=lambda e: e.score)
     signals = _signals(best, question, found, analyzer)
     calibration = LEXICAL if best.cosine is None else NEURAL
     confidence = calibration.probability(signals)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rag.generating import Listener
+from rag.listening import NOBODY
 from rag.live_index import LiveIndex
 from rag.results import Answer, Question, Retrieved
 
@@ -14,8 +16,11 @@ class Answering(Protocol):
     def retrieve(self, question: Question) -> Retrieved:
         """Return the context for a question, without an answer."""
 
-    def answer(self, question: Question) -> Answer:
-        """Return a grounded answer, or an abstention with its reason."""
+    def answer(self, question: Question, listener: Listener = NOBODY) -> Answer:
+        """Return a grounded answer, or an abstention with its reason.
+
+        What a listener was told before is the beginning of the answer's text, or all of it.
+        """
 
 
 class PinnedAnswering:
@@ -34,11 +39,11 @@ class PinnedAnswering:
         with self._live.pinned():
             return self._answering.retrieve(question)
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: Question, listener: Listener = NOBODY) -> Answer:
         """Return an answer; see ``Answering.answer``.
 
         Raises:
             IndexStateError: There is no generation to ask.
         """
         with self._live.pinned():
-            return self._answering.answer(question)
+            return self._answering.answer(question, listener)

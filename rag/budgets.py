@@ -14,7 +14,9 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from rag.answering import Answering
 from rag.errors import BudgetSpentError
+from rag.generating import Listener
 from rag.ledger_sums import Spent
+from rag.listening import NOBODY
 from rag.results import Answer, Question, Retrieved
 
 OnceSpent: TypeAlias = Literal["sparing", "refuse"]
@@ -79,13 +81,13 @@ class BudgetedAnswering:
         """
         return self._answering.retrieve(self._within_budget(question))
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: Question, listener: Listener = NOBODY) -> Answer:
         """Return an answer; see ``Answering.answer``.
 
         Raises:
             BudgetSpentError: The day's budget is spent, and questions are refused then.
         """
-        return self._answering.answer(self._within_budget(question))
+        return self._answering.answer(self._within_budget(question), listener)
 
     def _within_budget(self, question: Question) -> Question:
         now = self._now()
@@ -110,9 +112,13 @@ class BudgetedAnswering:
 
 
 def sparing(question: Question, reason: str) -> Question:
-    """Return a question to be answered with less: half the tokens, more frugality, words alone."""
+    """Return a question to be answered with less.
+
+    Half the tokens, more frugality, words alone, and nothing that a model writes.
+    """
     return replace(
         question,
+        generate="never",
         budget_tokens=max(_LEAST_TOKENS, question.budget_tokens // 2),
         frugality=max(question.frugality, _SPARING_FRUGALITY),
         sparing=reason,

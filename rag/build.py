@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 
 from rag.answering import Answering, PinnedAnswering
 from rag.budgets import BudgetedAnswering, DailyBudget
+from rag.build_generators import answering_fingerprint, build_writer
 from rag.build_power import build_power
+from rag.cache.answer_cache import FOLDER, AnswerCache
+from rag.cache.values import Limits
+from rag.caching import CacheStage
 from rag.demand import DEMAND, CountedIndex, DemandCounter
 from rag.errors import IndexStateError, SettingsError
+from rag.generating import Sampling
 from rag.generation import Generation, ReaderSlot, read_current
 from rag.grid.siting import sited
 from rag.ledger import Ledger, ledger_folder
@@ -30,13 +35,19 @@ from rag.protocols import (
 )
 from rag.recording import RecordedAnswering
 from rag.retrieve import Retrieval
+from rag.routing import Thresholds
 from rag.saved import read_comparison
 from rag.settings import Settings
+from rag.single_flight import SharedAnswering
 from rag.terms import TERMS_VERSION
+from rag.writing import Writer
 
 if TYPE_CHECKING:
     from rag.adapters.edge_index import EdgeIndex
     from rag.adapters.server_config import ServerConfig
+
+
+_DAY_SECONDS = 86_400
 
 
 def build_tokenizer(settings: Settings) -> Tokenizer:
@@ -111,17 +122,44 @@ def build_pipeline(
     index: IndexReader,
     generation: Callable[[], int | None],
     embedder: Embedder | None = None,
+    cache: CacheStage | None = None,
 ) -> Pipeline:
     """Return the pipeline over an index; ``generation`` tells which one is being served.
 
     An ``embedder`` that is already loaded is used instead of building the configured one.
     """
-    analyzer = build_analyzer()
-    packer = Packer(build_tokenizer(settings), analyzer)
+    analyzer, tokenizer = build_analyzer(), build_tokenizer(settings)
     embedder = embedder or build_embedder(settings)
-    reranker = build_reranker(settings)
-    parts = Parts(packer, analyzer, embedder, index, generation, reranker)
+    parts = Parts(
+        Packer(tokenizer, analyzer),
+        analyzer,
+        embedder,
+        index,
+        generation,
+        reranker=build_reranker(settings),
+        writer=_writer(settings, tokenizer, embedder),
+        cache=cache,
+    )
     return Pipeline(parts, _policy(settings))
+
+
+def _writer(settings: Settings, tokenizer: Tokenizer, embedder: Embedder | None) -> Writer | None:
+    if not settings.generators:
+        return None
+    return build_writer(settings, tokenizer, build_groundedness(embedder), build_splitter())
+
+
+def build_cache(settings: Settings) -> AnswerCache | None:
+    """Return the collection's cache, or None where nothing is kept; nothing is opened yet."""
+    if settings.cache == "off":
+        return None
+    limits = Limits(
+        ttl_seconds=settings.cache_days * _DAY_SECONDS,
+        most_bytes=round(settings.cache_mb * 1e6),
+        shadow_share=settings.cache_shadow,
+        most_false=settings.cache_most_false,
+    )
+    return AnswerCache(settings.data_dir / settings.collection / FOLDER, limits)
 
 
 def _policy(settings: Settings) -> Policy:
@@ -134,12 +172,18 @@ def _policy(settings: Settings) -> Policy:
             second_hop=settings.second_hop,
             rerank_below=settings.rerank_below,
         ),
-        answer_threshold=settings.answer_threshold,
+        thresholds=Thresholds(
+            answer=settings.answer_threshold,
+            extract=settings.extract_from,
+            generate=settings.generate_from,
+            if_unwritten=settings.if_unwritten,
+        ),
         max_question_chars=settings.max_question_chars,
         place=sited(settings),
-        fingerprint=settings.fingerprint(),
+        fingerprint=answering_fingerprint(settings),
         power=build_power(),
         baseline=read_comparison(settings.saved_baseline) if settings.saved_baseline else None,
+        sampling=Sampling(settings.max_answer_tokens, settings.temperature),
     )
 
 
@@ -160,23 +204,43 @@ def build_live_index(settings: Settings) -> LiveIndex:
     return LiveIndex(Published(str(collection), current, opened))
 
 
-def build_answering(settings: Settings, live: LiveIndex, ledger: Ledger | None = None) -> Answering:
+def build_answering(
+    settings: Settings,
+    live: LiveIndex,
+    ledger: Ledger | None = None,
+    cache: AnswerCache | None = None,
+) -> Answering:
     """Return the pipeline over a live index, each question on one generation of it.
 
-    What answers cost is written to the ledger, if there is one, and held to the day's budget.
+    Identical questions at the same time are answered once. What answers cost is written to the
+    ledger, if there is one, and held to the day's budget.
 
     Raises:
         SettingsError: There is a budget and no ledger.
     """
-    pinned = PinnedAnswering(build_pipeline(settings, live, lambda: live.generation), live)
+    pipeline = build_pipeline(
+        settings, live, lambda: live.generation, cache=_cache_stage(settings, live, cache)
+    )
+    pinned = PinnedAnswering(pipeline, live)
+    shared = SharedAnswering(pinned, pipeline.meter, lambda: live.identity)
     budget = DailyBudget(settings.daily_joules, settings.daily_gco2e, settings.once_spent)
     if ledger is None:
         if budget.limited:
             what, remedy = "a daily budget needs the ledger", "set ledger to true"
             raise SettingsError(what, "ledger = false", remedy)
-        return pinned
-    recorded = RecordedAnswering(pinned, ledger, settings.tier)
+        return shared
+    recorded = RecordedAnswering(shared, ledger, settings.tier)
     return BudgetedAnswering(recorded, ledger, budget) if budget.limited else recorded
+
+
+def _cache_stage(
+    settings: Settings, live: LiveIndex, cache: AnswerCache | None
+) -> CacheStage | None:
+    if cache is None:
+        return None
+    semantic = settings.cache == "semantic"
+    fingerprint = answering_fingerprint(settings)
+    return CacheStage(cache, fingerprint, lambda: live.identity, semantic=semantic)
 
 
 def build_ledger(settings: Settings) -> Ledger | None:

@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``rag retrieve``, ``rag serve``, ``rag impact``.
+"""The command line: ``rag ask``, ``retrieve``, ``serve``, ``impact`` and ``prompts``.
 
 Stdout carries the result and nothing else. Exit status: 0 done (an abstention is a result), 1
 error, 2 usage, 130 interrupted.
@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rag import __version__
 from rag.errors import UsageError
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from rag.ledger_sums import Period
     from rag.service.schemas import QueryResponse, RetrieveResponse
     from rag.settings import Settings
+
+
+class _Closing(Protocol):
+    def close(self) -> None: ...
+
+
+_Kept = TypeVar("_Kept", bound=_Closing)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_retrieve(commands)
     _add_serve(commands)
     _add_impact(commands)
+    _add_prompts(commands)
     return parser
 
 
@@ -49,6 +57,12 @@ def _add_ask(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "answer a question, or abstain with the reason and the nearest sources"
     ask = commands.add_parser("ask", help=text, description=_sentence(text))
     _add_question_options(ask)
+    ask.add_argument(
+        "--generate",
+        choices=("auto", "never", "always"),
+        default="auto",
+        help="whether a configured model may write the answer (default: where it pays)",
+    )
     ask.set_defaults(command=_ask)
 
 
@@ -91,6 +105,14 @@ def _add_impact(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_place_options(impact)
     impact.add_argument("--debug", action="store_true", help="show tracebacks")
     impact.set_defaults(command=_impact, tenant=None, tier=None)
+
+
+def _add_prompts(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "list the versions of the prompts, and what each costs a question"
+    prompts = commands.add_parser("prompts", help=text, description=_sentence(text))
+    prompts.add_argument("--json", action="store_true", help="print one JSON array")
+    prompts.add_argument("--debug", action="store_true", help="show tracebacks")
+    prompts.set_defaults(command=_prompts, tenant=None, tier=None, collection=None, data_dir=None)
 
 
 def _sentence(text: str) -> str:
@@ -141,9 +163,10 @@ def _ask(options: argparse.Namespace) -> None:
 
 
 def _query(options: argparse.Namespace) -> QueryResponse:
-    from rag.service.schemas import QueryBody, query_response, to_question
+    from rag.service.bodies import QueryBody, to_question
+    from rag.service.schemas import query_response
 
-    body = QueryBody.checked(_body_fields(options))
+    body = QueryBody.checked({**_body_fields(options), "generate": options.generate})
     with _answering(options) as (settings, answering):
         return query_response(
             body, answering.answer(to_question(body, settings, _deadline(settings)))
@@ -158,7 +181,8 @@ def _retrieve(options: argparse.Namespace) -> None:
 
 
 def _context(options: argparse.Namespace) -> RetrieveResponse:
-    from rag.service.schemas import RetrieveBody, retrieve_response, to_question
+    from rag.service.bodies import RetrieveBody, to_question
+    from rag.service.schemas import retrieve_response
 
     body = RetrieveBody.checked(_body_fields(options))
     with _answering(options) as (settings, answering):
@@ -201,7 +225,7 @@ def _settings(options: argparse.Namespace, **more: object) -> Settings:
 @contextmanager
 def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answering]]:
     from rag import logs
-    from rag.build import build_answering, build_ledger, build_live_index
+    from rag.build import build_answering, build_cache, build_ledger, build_live_index
 
     settings = _settings(options)
     if options.debug:
@@ -213,13 +237,21 @@ def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answerin
     problem = live.problem()
     if problem is not None:  # before the model is loaded, which takes longer
         raise problem
-    ledger = build_ledger(settings)
+    with _kept(build_ledger(settings)) as ledger, _kept(build_cache(settings)) as cache:
+        try:
+            yield settings, build_answering(settings, live, ledger, cache)
+        finally:
+            live.close()
+
+
+@contextmanager
+def _kept(store: _Kept | None) -> Iterator[_Kept | None]:
+    """Close what is kept on disk after use, if there is any."""
     try:
-        yield settings, build_answering(settings, live, ledger)
+        yield store
     finally:
-        live.close()
-        if ledger is not None:
-            ledger.close()
+        if store is not None:
+            store.close()
 
 
 def _deadline(settings: Settings) -> float:
@@ -230,7 +262,7 @@ def _deadline(settings: Settings) -> float:
 
 def _serve(options: argparse.Namespace) -> None:
     from rag import logs
-    from rag.build import build_answering, build_ledger, build_live_index
+    from rag.build import build_answering, build_cache, build_ledger, build_live_index
     from rag.service.app import create_app
     from rag.service.server import listen, serve
 
@@ -239,14 +271,40 @@ def _serve(options: argparse.Namespace) -> None:
     logs.configure(sys.stderr)
     live = build_live_index(settings)
     live.follow()
-    ledger = build_ledger(settings)
-    try:
-        app = create_app(settings, build_answering(settings, live, ledger), live.problem, ledger)
-        serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
-    finally:
-        live.close()
-        if ledger is not None:
-            ledger.close()
+    with _kept(build_ledger(settings)) as ledger, _kept(build_cache(settings)) as cache:
+        try:
+            answering = build_answering(settings, live, ledger, cache)
+            app = create_app(settings, answering, live.problem, ledger, cache)
+            serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
+        finally:
+            live.close()
+
+
+def _prompts(options: argparse.Namespace) -> None:
+    import json
+
+    from rag.build import build_tokenizer
+    from rag.prompting import Prompts
+
+    settings, prompts = _settings(options), Prompts()
+    tokenizer, used = build_tokenizer(settings), (settings.prompt, settings.condense_prompt)
+    rows = [
+        {
+            "version": version,
+            "tokens": file.tokens(tokenizer),
+            "digest": file.digest[:12],
+            "configured": version in used,
+        }
+        for version in prompts.versions()
+        for file in (prompts.load(version),)
+    ]
+    if options.json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        mark = "  configured" if row["configured"] else ""
+        price = f"{row['tokens']} {tokenizer.name} tokens a question"
+        print(f"{row['version']:<16} {price}, {row['digest']}{mark}")
 
 
 def _impact(options: argparse.Namespace) -> None:

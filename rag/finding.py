@@ -26,10 +26,11 @@ _NEVER = 1.0  # the lead from which words suffice, where they never do
 
 
 class Finding(NamedTuple):
-    """What was found, and the question as it was understood: with its typos mended."""
+    """What was found, for the question as it was understood: with its typos mended."""
 
     question: Question
     found: Found
+    asked: Asked
 
 
 class _Look(NamedTuple):
@@ -69,12 +70,12 @@ class Finder:
             notes = (f"{len(found.passages)} passages", *look.notes, *other, *hop)
             step.decision = ", ".join(notes)
         if self.reranker is None or question.sparing:
-            return Finding(look.question, found)
+            return Finding(look.question, found, look.asked)
         with meter.stage("rerank") as step:
             guard.check_deadline(question, "rerank")
             text, below = look.question.text, self.retrieval.rerank_below
             found, step.decision = rerank(found, text, self.reranker, below)
-        return Finding(look.question, found)
+        return Finding(look.question, found, look.asked)
 
     def _look(self, question: Question) -> _Look:
         embedder = None if question.sparing else self.embedder

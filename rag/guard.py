@@ -7,6 +7,9 @@ import time
 from rag.errors import DeadlineError, QuestionTooLongError, UsageError
 from rag.results import Question
 
+# Of a question's time, for what comes after a model's answer. Source: 100 times what it takes.
+_RESERVED_SECONDS = 0.25
+
 
 def check(question: Question, max_chars: int) -> None:
     """Refuse questions that are blank, too long or already late.
@@ -37,3 +40,8 @@ def check_deadline(question: Question, stage: str) -> None:
             f"{late:.2f} s before {stage}",
             "ask again later or raise deadline_seconds",
         )
+
+
+def writing_deadline(question: Question) -> float:
+    """Return until when a model may write, so that there is time to answer without it [s]."""
+    return question.deadline - _RESERVED_SECONDS

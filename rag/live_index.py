@@ -76,6 +76,15 @@ class LiveIndex:
         held = self._pinned_here() or self._held
         return held.opened.number if held else None
 
+    @property
+    def identity(self) -> str:
+        """Identity of the generation this thread is pinned to, else of the current one.
+
+        Empty where there is none.
+        """
+        held = self._pinned_here() or self._held
+        return held.opened.identity if held else ""
+
     def problem(self) -> RagError | None:
         """Return why no question can be answered, or None when ready."""
         if self._held is not None:

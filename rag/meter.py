@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rag.impact import carbon, cpu_energy, embodied_of_work, water
+from rag.impact import carbon, cpu_energy, embodied_of_work, total, water
 from rag.metering.power import EstimatedPower, PowerSource
 from rag.place import Place
+from rag.remote import Remote
 from rag.results import Impact, Stage, TraceStep
 from rag.types import Basis, Interval
 
@@ -22,6 +23,13 @@ class _Clocks(NamedTuple):
     thread: float
     process: float
 
+    def joined(self, seconds: float) -> _Clocks:
+        """Return the same with CPU time of other threads as the request's own, as it is."""
+        if not seconds:
+            return self
+        thread = self.thread + seconds
+        return _Clocks(self.wall, thread, max(self.process, thread))
+
 
 def _clocks() -> _Clocks:
     return _Clocks(time.monotonic(), time.thread_time(), time.process_time())
@@ -31,6 +39,8 @@ class _Stage(NamedTuple):
     name: Stage
     decision: str
     used: _Clocks
+    threads: float  # of that, CPU time of other threads that is known to be its own [s]
+    remote: tuple[Remote, ...]
 
 
 class _Settled(NamedTuple):
@@ -49,13 +59,25 @@ class _Settled(NamedTuple):
 class Step:
     """A stage while it lasts; set ``decision`` to say what was decided."""
 
-    __slots__ = ("_name", "_stages", "_start", "decision")
+    __slots__ = ("_name", "_remote", "_stages", "_start", "_threads", "decision")
 
     def __init__(self, name: Stage, stages: list[_Stage]) -> None:
         self.decision = ""
         self._name = name
         self._stages = stages
+        self._remote: tuple[Remote, ...] = ()
+        self._threads = 0.0
         self._start = _clocks()
+
+    def elsewhere(self, remote: Remote | None, cpu_seconds: float = 0.0) -> None:
+        """Add what the stage made others work.
+
+        Args:
+            remote: What it took on machines of others, None where nothing.
+            cpu_seconds: CPU time on other threads of this process that is known to be its own [s].
+        """
+        self._remote += () if remote is None else (remote,)
+        self._threads += cpu_seconds
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +86,9 @@ class Step:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         if kind is None:
-            self._stages.append(_Stage(self._name, self.decision, _since(self._start)))
+            used = _since(self._start).joined(self._threads)
+            stage = _Stage(self._name, self.decision, used, self._threads, self._remote)
+            self._stages.append(stage)
 
 
 @dataclass(slots=True)
@@ -103,26 +127,34 @@ class RequestMeter:
         """Return the stages so far."""
         cost = self._cost()
         return tuple(
-            TraceStep(name, decision, used.wall, cost.of(used))
-            for name, decision, used in self._stages
+            TraceStep(each.name, each.decision, each.used.wall, _whole(cost.of(each.used), each))
+            for each in self._stages
         )
 
     def impact(self) -> Impact:
-        """Return the cost so far, and whether it is measured or estimated."""
-        used, cost = _since(self._start), self._cost()
+        """Return the cost so far, and whether it is measured or estimated.
+
+        What machines of others took is in joules, gco2e and litres; of their making, and of their
+        contracts for power, nothing is known.
+        """
+        used, cost = self._used(), self._cost()
         joules, cpu_seconds = cost.of(used), Interval(used.thread, used.process)
         place, market = self.place, self.place.market
+        remote = [each for stage in self._stages for each in stage.remote]
         return Impact(
-            joules=joules,
-            gco2e=carbon(joules, place.gco2e_per_kwh),
-            litres=water(joules, place.litres_per_kwh),
+            joules=total((joules, *(each.joules for each in remote))),
+            gco2e=total((carbon(joules, place.gco2e_per_kwh), *(each.gco2e for each in remote))),
+            litres=total((water(joules, place.litres_per_kwh), *(each.litres for each in remote))),
             cpu_seconds=cpu_seconds,
-            basis=cost.basis,
+            basis="estimated" if remote else cost.basis,
             region=place.region,
             grid=place.intensity,
-            embodied_gco2e=embodied_of_work(cpu_seconds, place.embodied),
-            market_gco2e=carbon(joules, market.gco2e_per_kwh if market else None),
+            embodied_gco2e=None if remote else embodied_of_work(cpu_seconds, place.embodied),
+            market_gco2e=None if remote or not market else carbon(joules, market.gco2e_per_kwh),
         )
+
+    def _used(self) -> _Clocks:
+        return _since(self._start).joined(sum(stage.threads for stage in self._stages))
 
     def _cost(self) -> _Settled:
         if self._settled is None or self._settled.stages != len(self._stages):
@@ -130,6 +162,12 @@ class RequestMeter:
             second = cpu_energy(Interval(1.0, 1.0), watts=power.watts, pue=self.place.pue)
             self._settled = _Settled(len(self._stages), second, power.basis)
         return self._settled
+
+
+def _whole(joules: Interval, stage: _Stage) -> Interval | None:
+    if not stage.remote:
+        return joules
+    return total((joules, *(each.joules for each in stage.remote)))
 
 
 def _since(start: _Clocks) -> _Clocks:

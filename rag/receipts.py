@@ -60,12 +60,24 @@ def receipt_line(response: ReceiptBody) -> str:
     return ", ".join(
         (
             f"{usage.context_tokens} of {usage.budget_tokens} context tokens",
+            *_generated(response),
             f"{response.seconds * 1000:.0f} ms",
             _energy(response.impact),
             *_carbon(response.impact),
             *_saved(response.saved),
         )
     )
+
+
+def _generated(response: ReceiptBody) -> Iterator[str]:
+    usage = response.usage
+    if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+        tokens = f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"
+        yield f"{response.model}: {tokens} {'reported' if usage.reported else 'counted'}"
+    if response.cache in ("exact", "semantic"):
+        yield f"from the cache ({response.cache})"
+    elif response.cache == "shared":
+        yield "answered together with the same question"
 
 
 def _saved(saved: SavedBody | None) -> Iterator[str]:

@@ -8,13 +8,16 @@ from contextlib import closing
 from dataclasses import replace
 
 from rag.answering import Answering
+from rag.generating import Listener
 from rag.ledger import Ledger, ledger_folder
 from rag.ledger_entry import Asker, Kind, entry_of
 from rag.ledger_run import Run, entry_of_run
+from rag.listening import NOBODY
 from rag.results import Answer, Question, Receipt, Retrieved
 from rag.settings import Settings
 
-_WHOLLY_GROUNDED = 1.0
+# Source: the threshold of the evaluation's grounded answers, docs/adr/0012-groundedness.md.
+_GROUNDED = 0.5
 
 
 class RecordedAnswering:
@@ -39,19 +42,19 @@ class RecordedAnswering:
         self._record(found.receipt, self._asker(question, "retrieve"))
         return found
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: Question, listener: Listener = NOBODY) -> Answer:
         """Return an answer; see ``Answering.answer``."""
-        answer = self._answering.answer(question)
+        answer = self._answering.answer(question, listener)
         asker = replace(
             self._asker(question, "answer"),
+            model=answer.receipt.model,
             abstained=answer.abstained,
-            grounded=answer.groundedness == _WHOLLY_GROUNDED,
+            grounded=answer.groundedness is not None and answer.groundedness >= _GROUNDED,
         )
         self._record(answer.receipt, asker)
         return answer
 
     def _asker(self, question: Question, kind: Kind) -> Asker:
-        # No generator is called yet, so there is no model to name.
         return Asker(question.where.tenant, self._tier, None, kind, abstained=False)
 
     def _record(self, receipt: Receipt, asker: Asker) -> None:

@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from rag.errors import ValueRangeError
+from rag.generating import Message, Sampling
 from rag.grid.intensity import Intensity
 from rag.types import Basis, Chunk, Filter, Interval, Span
 
-Stage: TypeAlias = Literal["guard", "cache", "retrieve", "rerank", "pack", "answer", "verify"]
+Stage: TypeAlias = Literal[
+    "guard",
+    "condense",
+    "cache",
+    "retrieve",
+    "rerank",
+    "pack",
+    "answer",
+    "generate",
+    "verify",
+]
+# Whether a model may write the answer: where extracting is not sure enough, never, or always.
+Writing: TypeAlias = Literal["auto", "never", "always"]
+CacheUse: TypeAlias = Literal["off", "miss", "exact", "semantic", "shared"]
 # What speaks against the best sentence that was left out of a context.
 Stop: TypeAlias = Literal[
     "nothing is left", "the next one does not fit", "the next one does not pay"
@@ -21,7 +35,9 @@ class Question:
     """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s].
 
     ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 0.5]; 0 fills the
-    budget. ``sparing`` says why it is looked up by words alone, None where it is not.
+    budget. ``sparing`` says why it is looked up by words alone, None where it is not. ``history``
+    are the turns before it, oldest first; ``sampling`` is for what a model writes, None for the
+    configured one.
     """
 
     text: str
@@ -30,6 +46,9 @@ class Question:
     deadline: float
     frugality: float = 0.0
     sparing: str | None = None
+    history: tuple[Message, ...] = ()
+    generate: Writing = "auto"
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +149,11 @@ class Short:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens in the configured tokenizer; None where no generator was called."""
+    """Tokens of the context in the configured tokenizer, and those of all calls of generators.
+
+    Those are None where no generator was called. ``reported``: the providers said so; else they
+    were counted, and None where there is nothing to count.
+    """
 
     context_tokens: int
     budget_tokens: int
@@ -138,6 +161,7 @@ class Usage:
     cached_tokens: int | None
     completion_tokens: int | None
     tokenizer: str
+    reported: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +228,19 @@ class TraceStep:
 class Receipt:
     """What every result carries: usage, impact, the way it went, and what produced it.
 
-    ``saved`` is None where no measured baseline is configured.
+    ``saved`` is None where no measured baseline is configured. ``model`` is the generator that was
+    called last, None where none was.
     """
 
     usage: Usage
     impact: Impact
     saved: Saved | None
-    cache: Literal["off", "miss", "exact", "semantic"]
+    cache: CacheUse
     trace: tuple[TraceStep, ...]
     fingerprint: str
     generation: int | None
     seconds: float
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

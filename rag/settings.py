@@ -18,8 +18,12 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import (
+    SettingsError as SourceError,
+)
 
 from rag.errors import SettingsError
+from rag.settings_generators import GeneratorSettings
 
 _UNANSWERING = {
     *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log"),
@@ -28,6 +32,7 @@ _UNANSWERING = {
     *("grid_source", "grid_zone", "grid_country", "grid_intensity_file", "grid_url", "grid_user"),
     *("grid_api_key", "grid_seconds", "grid_market_gco2e_per_kwh", "water_site_litres_per_kwh"),
     *("embodied_kgco2e", "machine_lifetime_years", "embodied_share"),
+    *("cache", "cache_mb", "cache_days", "cache_shadow", "cache_most_false"),
 }
 _NEEDED_BY_SOURCE = {
     "file": ("grid_intensity_file",),
@@ -106,6 +111,50 @@ class Settings(BaseSettings):
     )
     answer_threshold: float = Field(
         0.5, ge=0, le=1, description="confidence below which the service abstains"
+    )
+    generators: tuple[GeneratorSettings, ...] = Field(
+        (), max_length=8, description="models that may write answers, the smallest first"
+    )
+    extract_from: float = Field(
+        0.5, ge=0, le=1, description="confidence from which no model is asked"
+    )
+    generate_from: float = Field(
+        0.4, ge=0, le=1, description="confidence below which no model is asked either"
+    )
+    grounded_from: float = Field(
+        0.5, ge=0, le=1, description="probability of support from which a written sentence stays"
+    )
+    attributed_from: float = Field(
+        0.7, ge=0, le=1, description="the same of a sentence that cites nothing; 1 keeps none"
+    )
+    ungrounded: Literal["remove", "escalate", "refuse"] = Field(
+        "remove", description="what happens to written sentences without support"
+    )
+    if_unwritten: Literal["extract", "refuse", "error"] = Field(
+        "extract", description="what is given where no model's answer stands"
+    )
+    prompt: str = Field(
+        "answer-1", min_length=1, max_length=64, description="version of the prompt"
+    )
+    condense_prompt: str | None = Field(
+        None, max_length=64, description="version with which a model rewrites follow-ups, or none"
+    )
+    prompt_tokens: int = Field(2048, ge=64, le=1_000_000, description="longest prompt [tokens]")
+    max_answer_tokens: int = Field(
+        160, ge=1, le=32768, description="longest written answer [tokens]"
+    )
+    temperature: float = Field(0.0, ge=0, le=2, description="how freely tokens are drawn")
+
+    cache: Literal["off", "exact", "semantic"] = Field(
+        "exact", description="what is given again: the same question, or other words for it too"
+    )
+    cache_mb: float = Field(256.0, gt=0, le=1e6, description="size of the cache [MB]")
+    cache_days: float = Field(7.0, gt=0, le=3650, description="how long an answer is kept [days]")
+    cache_shadow: float = Field(
+        0.05, ge=0, le=1, description="share of the semantic hits that are answered anew as a check"
+    )
+    cache_most_false: float = Field(
+        0.01, ge=0, le=1, description="share of false hits that ends the semantic cache"
     )
     max_question_chars: int = Field(2000, ge=1, le=100000, description="longest question")
     deadline_seconds: float = Field(10.0, gt=0, le=600, description="limit for one question [s]")
@@ -199,6 +248,16 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _thresholds_are_in_order(self) -> Settings:
+        if self.generate_from > self.extract_from:
+            found = f"{self.generate_from:g} > {self.extract_from:g}"
+            raise ValueError(f"generate_from is over extract_from: {found}")
+        names = [generator.name for generator in self.generators]
+        if len(set(names)) < len(names):
+            raise ValueError(f"generators of the same name: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
     def _source_is_complete(self) -> Settings:
         needed = ["grid_zone", *_NEEDED_BY_SOURCE.get(self.grid_source, ())]
         missing = [name for name in needed if getattr(self, name) is None]
@@ -220,13 +279,17 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
 
     def answering(self) -> dict[str, Any]:
-        """Return the settings that can change an answer, as JSON values."""
-        return self.model_dump(mode="json", exclude=_UNANSWERING)
+        """Return the settings that can change an answer, as JSON values without secrets."""
+        shown: dict[str, Any] = self.model_dump(mode="json", exclude=_UNANSWERING)
+        for generator in shown["generators"]:
+            del generator["api_key"], generator["options"]
+        return shown
 
     def fingerprint(self) -> str:
         """Return 12 hex digits that change whenever a setting that can change an answer does."""
-        text = self.model_dump_json(exclude=_UNANSWERING)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        text = self.model_dump_json(exclude={*_UNANSWERING, "generators"})
+        prints = [generator.spec().fingerprint() for generator in self.generators]
+        return hashlib.sha256("\n".join((text, *prints)).encode()).hexdigest()[:12]
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -246,6 +309,9 @@ def load_settings(**overrides: object) -> Settings:
         name = ".".join(str(part) for part in first["loc"]) or "settings"
         value = _shown(name, first["input"]) if first["loc"] else first["msg"]
         raise SettingsError(f"setting {name} cannot be used", value, first["msg"]) from exc
+    except SourceError as exc:
+        remedy = "write its lists and tables as JSON"
+        raise SettingsError("the environment cannot be read", exc, remedy) from exc
     except (OSError, ValueError) as exc:
         raise SettingsError("rag.toml cannot be read", exc, "mend the file's TOML") from exc
 
@@ -253,6 +319,10 @@ def load_settings(**overrides: object) -> Settings:
 def _shown(name: str, value: object) -> str:
     """Return the value for a message; what is secret, or a secret under a wrong name, is hidden."""
     field = Settings.model_fields.get(name)
-    if field is None or SecretStr in (field.annotation, *get_args(field.annotation)):
+    if (
+        field is None
+        or name == "generators"
+        or SecretStr in (field.annotation, *get_args(field.annotation))
+    ):
         return "(not shown)"
     return repr(value)[:200]

@@ -1,5 +1,6 @@
 """Chunks for the tests: made of sentences, with exact spans."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -37,3 +38,13 @@ def _own_environment() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("RAG_")]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture
+def own_event_loop() -> Iterator[None]:
+    """An event loop that is closed after the test: LlamaIndex makes one and leaves it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()

@@ -19,7 +19,13 @@ PACKAGES = ("rag", "ingest", "eval")
 
 # Lowest first; a module imports from its own layer and from those below.
 LAYERS = {
-    "values": ("", "types errors protocols settings results place grid grid.intensity"),
+    "values": (
+        "",
+        (
+            "types errors protocols settings results place grid grid.intensity generating"
+            " provider_calls relay generators settings_generators"
+        ),
+    ),
     "pure functions": (
         "",
         (
@@ -31,6 +37,8 @@ LAYERS = {
             " saved metering metering.machine metering.processor metering.power metering.usable"
             " generation_energy generation_energy.equations generation_energy.hardware"
             " generation_energy.models generation_energy.serving generation_energy.estimate"
+            " provider_replies thread_clock remote listening streamed"
+            " defusing addressing prompting followup"
         ),
     ),
     "stages": (
@@ -38,16 +46,23 @@ LAYERS = {
         (
             "retrieve rerank hops finding spelling short answer verify guard meter generation"
             " live_index demand grounding ledger_file ledger_sums ledger_sci ledger_run ledger"
+            " cache cache.answer_cache cache.clues cache.eviction cache.grounds cache.keys"
+            " cache.memory cache.neighbours cache.opened cache.purge cache.reading cache.record"
+            " cache.rewriting cache.rows cache.schema cache.shadow cache.store cache.values"
+            " cache.verifier cache.watch cache.wording"
+            " cited routing writing condensing caching"
         ),
     ),
-    "pipeline": ("", "pipeline answering recording budgets"),
-    "composition root": ("", "build build_power"),
+    "pipeline": ("", "pipeline answering recording budgets single_flight"),
+    "composition root": ("", "build build_power build_generators"),
+    "inside other frameworks": ("", "llama_index_parts"),
     "logs": ("", "logs question_log"),
     "service": (
         "service.",
         (
-            "examples limits problems saved_schemas grid_schemas schemas metrics impact_schemas"
-            " impact_routes app server"
+            "examples limits problems refusals saved_schemas grid_schemas bodies schemas"
+            " chat_bodies chat_schemas chat_routes metrics impact_schemas impact_routes"
+            " cache_routes hearing streaming replies questions app server"
         ),
     ),
     "command line": ("", "receipts impact_text terminal cli"),
@@ -60,12 +75,16 @@ SEVERAL_IMPORTERS = {
     "fastapi": "inside the service only",
     "starlette": "inside the service only",
     "qdrant_client": "the benchmark's rival brings its own; the server's client and its values",
+    "llama_index": "connectors of models, our parts inside it, and the benchmark's rival",
+    "httpx": "below the clients of the Qdrant server and of model providers",
 }
 WHERE_ALLOWED: dict[str, str | tuple[str, ...]] = {
     "fastapi": "rag.service.",
     "starlette": "rag.service.",
     "pydantic": ("rag.settings", "rag.service.", "eval."),
     "qdrant_client": ("rag.adapters.server_", "eval.systems."),
+    "llama_index": ("rag.adapters.llama_index_", "rag.llama_index_parts", "eval.systems."),
+    "httpx": ("rag.adapters.server_client", "rag.adapters.provider_http"),
 }
 COMPOSITION_ROOTS = ("rag.build", "ingest.build", "eval.")
 PRINTING = re.compile(r"(.*\.cli|eval\.commands\..*|eval\.bench\..*|eval\.demo|.*\.__main__)")

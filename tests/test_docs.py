@@ -19,12 +19,14 @@ from eval.breakeven_file import read_plan
 from eval.gating.policy import load_policy
 from eval.measures import MEASURES
 from rag.settings import Settings, load_settings
+from rag.settings_generators import GeneratorSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 _FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _BEGIN = re.compile(r"^\| setting \| default \|.*\n\|[-|: ]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+_FIELDS = re.compile(r"^\| field \| default \|.*\n\|[-|: ]+\|\n((?:\|.*\n)+)", re.MULTILINE)
 
 # Commands that the tests do not run, by how they begin, each with the reason.
 NOT_RUN = {
@@ -45,6 +47,8 @@ NOT_RUN = {
     ".venv/bin/python -m eval.bench": "takes minutes; make bench",
     "export TIKTOKEN_CACHE_DIR": "names a folder of the reader's",
 }
+# Programs with it need a running service: tests/service/test_examples.py runs them against one.
+ASKS_A_SERVICE = "localhost:8080"
 SHELLS = ("console", "bash", "sh", "shell")
 CHECKED = (*SHELLS, "python", "json", "toml")
 # Languages whose blocks are shown and neither run nor parsed, each with the reason.
@@ -151,7 +155,7 @@ def test_commands_run_in_the_order_of_their_page(working_copy: Path) -> None:
 @pytest.mark.slow
 def test_programs_run(working_copy: Path) -> None:
     for block in BLOCKS:
-        if block.language == "python":
+        if block.language == "python" and ASKS_A_SERVICE not in block.text:
             run_in(working_copy, [sys.executable, "-c", block.text])
 
 
@@ -176,6 +180,8 @@ def test_settings_files_can_be_used(
     settings = load_settings()
     for name, value in tomllib.loads(block.text).items():
         used = getattr(settings, name)
+        if isinstance(used, tuple):
+            used = [table.model_dump(exclude_unset=True) for table in used]
         assert (used.get_secret_value() if isinstance(used, SecretStr) else used) == (
             Path(value) if isinstance(used, Path) else value
         )
@@ -196,8 +202,22 @@ def settings_table() -> str:
     """Return the reference of all settings as rows of a Markdown table."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "unset" if field.default is None else f"`{_plain(field.default)}`"
+        default = "unset" if field.default in (None, ()) else f"`{_plain(field.default)}`"
         rows.append(f"| `{name}` | {default} | {_bounds(name)} | {field.description} |\n")
+    return "".join(rows)
+
+
+def generators_table() -> str:
+    """Return the reference of what a generator is configured by."""
+    rows = []
+    for name, field in GeneratorSettings.model_fields.items():
+        kinds = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        given = "needed" if field.is_required() else "unset"
+        default = (
+            f"`{_plain(field.default)}`" if not field.is_required() and field.default else given
+        )
+        choices = f": {', '.join(f'`{kind}`' for kind in kinds)}" if kinds else ""
+        rows.append(f"| `{name}` | {default} | {field.description}{choices} |\n")
     return "".join(rows)
 
 
@@ -211,6 +231,8 @@ def _bounds(name: str) -> str:
         return " or ".join(f"`{choice}`" for choice in get_args(field.annotation))
     if field.annotation is bool:
         return "`true` or `false`"
+    if get_origin(field.annotation) is tuple:
+        return f"at most {field.metadata[0].max_length} tables"
     kinds = ("pattern", "gt", "ge", "max_length", "min_length", "le")
     limits = {k: v for k in kinds for each in field.metadata if (v := getattr(each, k, None))}
     limits |= {"ge": 0} if any(getattr(each, "ge", None) == 0 for each in field.metadata) else {}
@@ -230,8 +252,14 @@ def test_the_settings_reference_is_that_of_the_code() -> None:
     assert match[1] == settings_table()
 
 
+def test_the_reference_of_generators_is_that_of_the_code() -> None:
+    match = _FIELDS.search(CONFIGURATION.read_text(encoding="utf-8"))
+    assert match is not None
+    assert match[1] == generators_table()
+
+
 if __name__ == "__main__":
-    sys.stdout.write(settings_table())
+    sys.stdout.write(f"{settings_table()}\n{generators_table()}")
 
 
 def test_the_table_of_measures_is_the_codes() -> None:

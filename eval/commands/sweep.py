@@ -17,6 +17,9 @@ from eval.places import RESULTS
 
 if TYPE_CHECKING:
     from eval.sweeping.sweep import Goal, Swept, Tried
+    from rag.settings import Settings
+
+_USUAL_TARGET = "answer_recall=0.9"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,17 +36,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="values of one setting; may be repeated (default: tier, budget and frugality)",
     )
     sweep.add_argument(
-        "--target",
-        default="answer_recall=0.9",
-        metavar="MEASURE=VALUE",
-        help="what is good enough (default: answer_recall=0.9)",
+        "--generation",
+        action="store_true",
+        help="vary from when models write: extract_from, generate_from and grounded_from",
     )
-    sweep.add_argument(
-        "--cheapest",
-        choices=("context_tokens", "joules"),
-        default="context_tokens",
-        help="the cost that counts first (default: context_tokens)",
-    )
+    _add_goal(sweep)
     sweep.add_argument(
         "--search",
         choices=("grid", "halving"),
@@ -60,6 +57,20 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     sweep.set_defaults(run=sweep_command, results=RESULTS / "sweep")
 
 
+def _add_goal(sweep: argparse.ArgumentParser) -> None:
+    sweep.add_argument(
+        "--target",
+        metavar="MEASURE=VALUE",
+        help="what is good enough (default: answer_recall=0.9)",
+    )
+    sweep.add_argument(
+        "--cheapest",
+        choices=("context_tokens", "joules"),
+        default="context_tokens",
+        help="the cost that counts first (default: context_tokens)",
+    )
+
+
 def sweep_command(options: argparse.Namespace) -> int:
     """Run the sweep and show what it found."""
     from eval.run import Plan
@@ -73,9 +84,10 @@ def sweep_command(options: argparse.Namespace) -> int:
         if options.write.exists():
             raise UsageError("there is such a file already", options.write, "name another one")
         check_writable(options.write)
-    wanted = choices(_grid(options.set) or DEFAULT_GRID)
     goal = _goal(options)
-    settings, dataset = asked_settings(options), asked_dataset(options)
+    settings = asked_settings(options)
+    wanted = choices(_grid(options, settings) or DEFAULT_GRID)
+    dataset = asked_dataset(options)
     plan = Plan(
         dataset,
         FrugalSubject(settings),
@@ -102,7 +114,22 @@ def _written(toml: str | None, path: Path) -> int:
     return 0
 
 
-def _grid(given: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+def _grid(options: argparse.Namespace, settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """Return the values of each setting that is varied; empty where none is named."""
+    from eval.sweeping.sweep import GENERATION_GRID
+    from rag.errors import UsageError
+
+    grid = _values(options.set)
+    if options.generation:
+        grid = {**GENERATION_GRID, **grid}
+    idle = [name for name in grid if name in GENERATION_GRID]
+    if idle and not settings.generators:
+        remedy = "configure one as [[generators]] of rag.toml: without it this changes nothing"
+        raise UsageError("no generator", ", ".join(idle), remedy)
+    return grid
+
+
+def _values(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
     from rag.errors import UsageError
     from rag.settings import Settings
 
@@ -121,7 +148,11 @@ def _goal(options: argparse.Namespace) -> Goal:
     from eval.sweeping.sweep import Goal
     from rag.errors import UsageError
 
-    name, _, value = options.target.partition("=")
+    if options.target is None and options.generation:
+        remedy = "name it, as --target token_f1=0.4: contexts are the same, whoever writes"
+        raise UsageError("no target", "of answers", remedy)
+    target_text = options.target or _USUAL_TARGET
+    name, _, value = target_text.partition("=")
     try:
         target = float(value)
     except ValueError:
@@ -129,9 +160,9 @@ def _goal(options: argparse.Namespace) -> Goal:
     measure = MEASURES.get(name)
     if measure is None or measure.better != "higher" or not math.isfinite(target):
         remedy = "write --target MEASURE=VALUE with a measure of which more is better"
-        raise UsageError("not a target", options.target, remedy)
+        raise UsageError("not a target", target_text, remedy)
     if measure.unit == "share" and not 0 <= target <= 1:
-        raise UsageError("not a target", options.target, "give a share, from 0 to 1")
+        raise UsageError("not a target", target_text, "give a share, from 0 to 1")
     return Goal(name, target, options.cheapest)
 
 

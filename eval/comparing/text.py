@@ -205,4 +205,5 @@ def _answer(row: Row) -> str:
         return "gives contexts only"
     short = f" ({outcome.short})" if outcome.short else ""
     places = ", ".join(f"{q.doc_id}[{q.start}:{q.end}]" for q in outcome.citations)
-    return f"{outcome.answer}{short}\ncites: {places or 'nothing'}"
+    written = "".join(f"\nasked: {call}" for call in outcome.calls)
+    return f"{outcome.answer}{short}\ncites: {places or 'nothing'}{written}"

@@ -143,6 +143,8 @@ def _facts(contents: Contents, i: int) -> Iterator[tuple[str, str]]:
     yield "Answer", _answer(row)
     if outcome.short:
         yield "Exact answer", outcome.short
+    if outcome.calls:
+        yield "Asked of models", "; ".join(outcome.calls)
     if outcome.citations:
         yield "Citations", _citations(row)
     if row.findings:

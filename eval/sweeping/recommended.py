@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from eval.layout import shown, text_table
 from eval.sweeping.sweep import Choice, Goal, Swept, Tried
@@ -25,12 +26,20 @@ def as_toml(swept: Swept, settings: Settings, dataset: str) -> str | None:
     if not swept.reached:
         lines.append(f"# {_shortfall(swept)}")
     values = chosen.answering()
+    generators = values.pop("generators")
     lines += [
         f"{name} = {json.dumps(value)}"
         for name, value in values.items()
         if value is not None and value != Settings.model_fields[name].default
     ]
+    lines += [line for generator in generators for line in _generator(generator)]
     return "\n".join(lines) + "\n"
+
+
+def _generator(values: Mapping[str, Any]) -> Sequence[str]:
+    """Return a generator's table; its key and options are nobody else's to write down."""
+    given = [f"{name} = {json.dumps(value)}" for name, value in values.items() if value is not None]
+    return ("", "# Without its api_key and options, if it has some.", "[[generators]]", *given)
 
 
 def as_text(swept: Swept) -> str:

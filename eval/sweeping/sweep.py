@@ -20,7 +20,7 @@ from eval.datasets import Dataset
 from eval.parallel import each
 from eval.records import Record
 from eval.run import Advance, Plan, evaluate
-from eval.statistics import Estimate
+from eval.statistics import Column, Estimate, set_means
 from eval.summary import Line, summary
 from eval.sweeping.pareto import Point, front, layers
 from eval.systems.subjects import FrugalSubject
@@ -36,6 +36,14 @@ DEFAULT_GRID: Final[Mapping[str, tuple[str, ...]]] = {
     "budget_tokens": ("64", "128", "192", "256"),
     "frugality": ("0", "0.02", "0.1"),
 }
+# Where models may write; what they do is no matter of the context, so these are asked for.
+GENERATION_GRID: Final[Mapping[str, tuple[str, ...]]] = {
+    "extract_from": ("0.5", "0.65", "0.8", "0.95"),
+    "generate_from": ("0.05", "0.2", "0.5"),
+    "grounded_from": ("0.5", "0.7"),
+}
+# Measures of what is right in an answer: one that is not given has none of it.
+_OF_ALL: Final = frozenset({"exact_match", "token_f1", "right_when_answered", "key_points"})
 # A round keeps one in so many settings and asks so many times as many questions.
 # Source: Jamieson and Talwalkar 2016 (arXiv 1502.07943), successive halving with eta = 3.
 _ETA = 3
@@ -46,7 +54,10 @@ _AS_HUNGRY = 1.25  # energy is measured: within a quarter it may be chance
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is wanted: at least ``target`` of a measure, at the lowest cost."""
+    """What is wanted: at least ``target`` of a measure, at the lowest cost.
+
+    In measures of right answers a refusal counts as 0, so that none is won by refusing more.
+    """
 
     quality: str = "answer_recall"
     target: float = 0.9
@@ -103,19 +114,35 @@ class Swept:
 
 
 def choices(grid: Mapping[str, Sequence[str]]) -> tuple[Choice, ...]:
-    """Return every combination of values, checked.
+    """Return every combination of values that can be, checked.
+
+    Those with ``generate_from`` over ``extract_from`` cannot.
 
     Raises:
         SettingsError: A name or a value is no setting's.
-        UsageError: A setting has no value.
+        UsageError: A setting has no value, or no combination can be.
     """
     empty = [name for name, values in grid.items() if not values]
     if empty or not grid:
         raise UsageError("nothing to try", ", ".join(empty) or "no setting", "name values")
     made = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
+    usual = load_settings()
+    possible = [one for one in made if not _crossing(one, usual)]
+    if not possible:
+        remedy = "give extract_from values that are not below those of generate_from"
+        raise UsageError("nothing to try", "generate_from over extract_from", remedy)
     # Read by the settings, so that "64" and "064" are one value.
-    read = [{name: getattr(load_settings(**one), name) for name in one} for one in made]
+    read = [{name: getattr(load_settings(**one), name) for name in one} for one in possible]
     return tuple({tuple(one.items()): one for one in read}.values())
+
+
+def _crossing(one: Mapping[str, str], usual: Settings) -> bool:
+    """Whether a model would be asked from a confidence on from which none is asked."""
+    low, high = (one.get(n, getattr(usual, n)) for n in ("generate_from", "extract_from"))
+    try:
+        return float(low) > float(high)
+    except ValueError:
+        return False  # the settings say what is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +239,35 @@ def recorded(plan: Plan, *, anew: bool = False) -> Record:
 
 def _tried(record: Record, choice: Choice, goal: Goal) -> Tried:
     lines = {line.measure: line for line in summary(record)}
-    quality = lines[goal.quality]
-    if quality.mean is None or quality.low is None or quality.high is None:
+    quality = _quality(record, lines[goal.quality])
+    if quality is None:
         remedy = "use a measure that these questions have"
         raise UsageError("no question has this measure", goal.quality, remedy)
     return Tried(
         choice=choice,
-        quality=Estimate(quality.mean, quality.low, quality.high, quality.n),
+        quality=quality,
         context_tokens=_cost(lines["context_tokens"]),
         joules=_cost(lines["joules"]),
         questions=len(record.rows),
         record=record,
     )
+
+
+def _quality(record: Record, line: Line) -> Estimate | None:
+    """Return a measure as a sweep judges by it."""
+    if line.measure in _OF_ALL:
+        return set_means([answers_given(record, line.measure)])[0]
+    if line.mean is None or line.low is None or line.high is None:
+        return None
+    return Estimate(line.mean, line.low, line.high, line.n)
+
+
+def answers_given(record: Record, measure: str) -> Column:
+    """Return a measure question by question, 0 where an answerable one was refused."""
+    return [
+        0.0 if value is None and row.answerable and row.outcome.refused else value
+        for value, row in zip(record.values(measure), record.rows, strict=True)
+    ]
 
 
 def _cost(line: Line) -> float:

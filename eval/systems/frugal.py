@@ -13,19 +13,21 @@ from rag.errors import DeadlineError, QuestionTooLongError
 from rag.grid.siting import fixed_place
 from rag.meter import RequestMeter
 from rag.place import Place
-from rag.results import Answer, Citation, Impact, Question, Receipt, TraceStep
+from rag.results import Answer, Citation, Impact, Question, Receipt, TraceStep, Writing
 from rag.settings import Settings
 from rag.types import Filter
 
 _PATIENCE_SECONDS = 60.0
+_DIGITS = 3  # the engine adds a score's terms in another order in each index: the last bits differ
 
 
 @dataclass(frozen=True, slots=True)
 class FrugalRag:
-    """The configured pipeline over an index."""
+    """The configured pipeline over an index; ``generate``: whether a model may write."""
 
     pipeline: Answering
     settings: Settings
+    generate: Writing = "auto"
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +43,14 @@ class FrugalRag:
         settings = self.settings
         deadline = time.monotonic() + _PATIENCE_SECONDS
         where = Filter(settings.tenant)
-        question = Question(case.text, where, settings.budget_tokens, deadline, settings.frugality)
+        question = Question(
+            case.text,
+            where,
+            settings.budget_tokens,
+            deadline,
+            settings.frugality,
+            generate=self.generate,
+        )
         meter = RequestMeter(self.place)
         try:
             answer = self.pipeline.answer(question)
@@ -62,7 +71,7 @@ def metered(meter: RequestMeter) -> Cost:
 
 
 def _outcome(answer: Answer) -> Outcome:
-    usage = answer.receipt.usage
+    receipt, usage, grounded = answer.receipt, answer.receipt.usage, answer.groundedness
     return Outcome(
         ranking=answer.context.offered,
         context=answer.context.text,
@@ -73,10 +82,12 @@ def _outcome(answer: Answer) -> Outcome:
         citations=tuple(_quote(citation) for citation in answer.citations),
         refused=answer.abstained,
         reason=answer.reason,
-        # The engine adds a score's terms in another order in each index: the last bits differ.
-        confidence=round(answer.confidence, 3),
+        confidence=round(answer.confidence, _DIGITS),
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
+        groundedness=None if grounded is None else round(grounded, _DIGITS),
+        model=receipt.model,
+        calls=tuple(step.decision for step in receipt.trace if step.stage == "generate"),
     )
 
 

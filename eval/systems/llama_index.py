@@ -29,7 +29,7 @@ from rag.types import Document, SparseVector
 _HYBRID_CANDIDATES = 10
 
 
-class PlainEmbedding(BaseEmbedding):  # type: ignore[misc]  # untyped base
+class PlainEmbedding(BaseEmbedding):
     """The embedder as LlamaIndex wants it: one vector a text; queries may have one of their own."""
 
     _embedder: Embedder = PrivateAttr()
@@ -71,7 +71,7 @@ def shown(retriever: BaseRetriever, question: str) -> tuple[str, tuple[str, ...]
     """Return the nodes' texts as LlamaIndex's prompts hold them; their documents, best first."""
     nodes = [found.node for found in retriever.retrieve(question)]
     text = "\n\n".join(node.get_content(metadata_mode=MetadataMode.LLM) for node in nodes)
-    return text, tuple(dict.fromkeys(node.ref_doc_id for node in nodes))
+    return text, tuple(dict.fromkeys(node.ref_doc_id or "" for node in nodes))
 
 
 def split(documents: Sequence[Document], size: int, overlap: int) -> list[BaseNode]:

@@ -16,6 +16,7 @@ from eval.systems.frugal import FrugalRag
 from eval.systems.indexed import built_index, chunked
 from eval.vectors import CachedEmbedder, VectorCache
 from rag.build import build_embedder, build_pipeline
+from rag.build_generators import answering_fingerprint
 from rag.errors import UsageError
 from rag.impact import cpu_energy
 from rag.protocols import Embedder
@@ -70,13 +71,13 @@ class FrugalSubject:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings that shape an answer."""
+        """The settings that shape an answer: prompts and models by name, and no key."""
         return self.configured.answering()
 
     @property
     def fingerprint(self) -> str:
-        """The settings' own, as every receipt has it."""
-        return self.configured.fingerprint()
+        """Of the settings, the prompts' texts and the models, as every receipt has it."""
+        return answering_fingerprint(self.configured)
 
     @contextmanager
     def opened(self, documents: Sequence[Document], vectors: VectorCache) -> Iterator[Opened]:

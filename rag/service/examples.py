@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ _RECEIPT: Final[Mapping[str, object]] = {
         "cached_tokens": None,
         "completion_tokens": None,
         "tokenizer": "cl100k_base",
+        "reported": None,
     },
     "impact": {
         "joules": {"low": 0.03, "high": 0.09},
@@ -43,6 +45,7 @@ _RECEIPT: Final[Mapping[str, object]] = {
     "fingerprint": "0f3a9c51d2be",
     "generation": 12,
     "seconds": 0.014,
+    "model": None,
 }
 _CONTEXT: Final[Mapping[str, object]] = {"text": f"[1] {_TITLE}\n{_QUOTE}", "tokens": 118}
 
@@ -72,3 +75,7 @@ CONTEXT: Final[Mapping[str, object]] = {
     "context": _CONTEXT,
     "evidence": [{**_CITATION, "source": 1, "score": 0.64}],
 }
+STREAM: Final = (
+    f"event: text\ndata: {json.dumps({'text': _QUOTE})}\n\n"
+    f"event: receipt\ndata: {json.dumps(ANSWER)}\n\n"
+)

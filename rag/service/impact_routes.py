@@ -54,7 +54,7 @@ def add_metrics(app: FastAPI, metrics: Metrics, ledger: Ledger | None) -> None:
     if ledger is not None:
         _watch(metrics, ledger)
 
-    async def exposed() -> Response:
+    def exposed() -> Response:  # on a thread: files are read for it
         """Return the counters since the start, in the text format of Prometheus."""
         return Response(metrics.text(), media_type=MEDIA_TYPE)
 

@@ -6,14 +6,13 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
 
-from rag.errors import DeadlineError
 from rag.service import problems
 from rag.service.problems import Problem
+from rag.service.refusals import fault_of, response_to
 
 _T = TypeVar("_T")
 Message: TypeAlias = MutableMapping[str, Any]
@@ -23,26 +22,30 @@ App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _LOG = logging.getLogger(__name__)
 _SMALLEST_LIMIT_BYTES = 64 * 1024
+# Clients of chat send the whole conversation with each question. Source: chosen; 200,000 words.
+_CONVERSATION_LIMIT_BYTES = 1024 * 1024
 # One character outside the basic plane is twelve bytes of JSON when it is escaped.
 _BYTES_PER_CHARACTER = 12
 
 
-def body_limit(question_chars: int) -> int:
+def body_limit(question_chars: int, *, conversation: bool) -> int:
     """Return the largest body to read [bytes] for questions of a length, however escaped."""
-    return max(_SMALLEST_LIMIT_BYTES, _BYTES_PER_CHARACTER * question_chars + 8192)
+    least = _CONVERSATION_LIMIT_BYTES if conversation else _SMALLEST_LIMIT_BYTES
+    return max(least, _BYTES_PER_CHARACTER * question_chars + 8192)
 
 
 class Boundary:
     """ASGI wrapper: notes the arrival, bounds the body, and turns faults into problems.
 
-    The body is read before the application runs, so it never parses more than the limit. The
-    request's state gets ``arrived`` on the monotonic clock [s]. ``refused`` is told each problem.
+    The body is read before the application runs, so it never parses more than the limit, which
+    depends on the path. The request's state gets ``arrived`` on the monotonic clock [s].
+    ``refused`` is told each problem.
     """
 
     def __init__(
         self,
         app: App,
-        limit_bytes: int,
+        limit_bytes: Callable[[str], int],
         limit_seconds: float,
         refused: Callable[[Problem], object] = lambda _: None,
     ) -> None:
@@ -66,30 +69,26 @@ class Boundary:
         try:
             await self._serve(scope, receive, tracked)
         except Exception:  # noqa: BLE001  # the boundary: a fault must not end in a stack trace
-            occurrence = uuid.uuid4().hex[:12]
-            fields = {"id": occurrence, "path": scope["path"][:120], "status": 500}
-            _LOG.exception("internal-error", extra={"fields": fields})
-            problem = problems.unexpected(occurrence)
+            problem = fault_of(scope["path"])
             self._refused(problem)
             if not started.is_set():
-                await _respond(send, problem)
+                await response_to(scope["path"], problem)(scope, receive, send)
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        limit_bytes = self._limit_bytes(scope["path"])
         try:
             async with asyncio.timeout(self._limit_seconds):
-                body = await _read(receive, self._limit_bytes)
+                body = await _read(receive, limit_bytes)
         except TimeoutError:
-            await self._refuse(send, problems.body_too_slow(self._limit_seconds))
-            return
-        if body is None:
-            await self._refuse(send, problems.body_too_large(self._limit_bytes))
-            return
-        await self._app(scope, _replay(body, receive), send)
-
-    async def _refuse(self, send: Send, problem: Problem) -> None:
+            problem = problems.body_too_slow(self._limit_seconds)
+        else:
+            if body is not None:
+                await self._app(scope, _replay(body, receive), send)
+                return
+            problem = problems.body_too_large(limit_bytes)
         self._refused(problem)
         _LOG.info("refused", extra={"fields": problem.log_fields()})
-        await _respond(send, problem)
+        await response_to(scope["path"], problem)(scope, receive, send)
 
 
 class Gate:
@@ -112,29 +111,13 @@ class Gate:
         """Whether another question would be one too many."""
         return self._admitted >= self._workers + self._queue
 
-    async def run(self, work: Callable[[], _T], deadline: float) -> _T:
-        """Return what ``work`` returns, run on a thread as soon as one is free.
-
-        Args:
-            work: What is to be done; it watches the deadline itself once it runs.
-            deadline: When to stop waiting for it, on the monotonic clock [s].
-
-        Raises:
-            DeadlineError: The deadline passed; if it had not begun, it never will.
-        """
+    def begin(self, work: Callable[[], _T]) -> Future[_T]:
+        """Return what will hold what ``work`` returns, run on a thread as soon as one is free."""
         with self._counting:
             self._admitted += 1
         future = self._pool.submit(work)
         future.add_done_callback(self._leave)
-        answer = asyncio.wrap_future(future)
-        await asyncio.wait({answer}, timeout=max(0.0, deadline - time.monotonic()))
-        if answer.done():
-            return answer.result()
-        begun = "it was being answered" if future.running() else "it was still waiting"
-        answer.cancel()
-        raise DeadlineError(
-            "the question's deadline passed", begun, "ask again later or raise deadline_seconds"
-        )
+        return future
 
     def close(self) -> None:
         """Let running questions end and drop those that wait."""
@@ -164,17 +147,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return unread.pop() if unread else await receive()
 
     return replayed
-
-
-async def _respond(send: Send, problem: Problem) -> None:
-    body = problem.body()
-    headers = {
-        "Content-Type": problems.MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-        **problem.headers,
-    }
-    raw = [
-        (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()
-    ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})

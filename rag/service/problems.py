@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-from rag.errors import RagError
+from rag.errors import RagError, ValueRangeError
+from rag.provider_calls import PassingError
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:problem-type:frugal-rag:"
 # How long to wait [s]: a budget of the day is looked at again every hour at most.
 _RETRY_AFTER = {HTTPStatus.SERVICE_UNAVAILABLE: 1, HTTPStatus.TOO_MANY_REQUESTS: 3600}
+_LONGEST_WAIT: Final = 86_400  # that a provider's word is taken for [s]
+# Source: nginx, "499 Client Closed Request"; there is no registered status for it.
+CALLER_LEFT: Final = 499
 _LONGEST_VALUE = 120
 _REMEDIES = {
     "missing": "add the field",
@@ -53,11 +58,12 @@ class Problem:
 
 def from_error(error: RagError) -> Problem:
     """Return the problem that one of our errors is to a client."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error"))
     wait = _RETRY_AFTER.get(HTTPStatus(error.http_status))
+    if isinstance(error, PassingError) and error.retry_after is not None:
+        wait = min(math.ceil(error.retry_after), _LONGEST_WAIT)
     headers = {"Retry-After": str(wait)} if wait else {}
     return Problem(
-        kind=name.lower(),
+        kind=_kind(type(error)),
         status=error.http_status,
         detail=error.what,
         remedy=error.remedy,
@@ -66,11 +72,18 @@ def from_error(error: RagError) -> Problem:
     )
 
 
+def _kind(error: type[RagError]) -> str:
+    """Return the name of the error in ``rag.errors`` that this one is."""
+    ours = next(each for each in error.__mro__ if each.__module__ == RagError.__module__)
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", ours.__name__.removesuffix("Error")).lower()
+
+
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Return the problem for the first of pydantic's error records about a body."""
     first = errors[0]
     kind, place = str(first["type"]), [str(part) for part in first["loc"]]
-    path = [part for part in place if part != "body"]
+    # In brackets stand the forms that a field may have.
+    path = [part for part in place if part != "body" and not part.startswith("(")]
     if kind == "json_invalid":
         at = f"JSON breaks off at character {path[-1]}" if path else "not JSON"
         return Problem("malformed-json", HTTPStatus.BAD_REQUEST, at, _REMEDIES[kind])
@@ -83,6 +96,18 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> Problem:
         remedy=cause.remedy if known else _REMEDIES.get(kind, "see GET /openapi.json"),
         field=".".join(path) or None,
         value=None if kind == "missing" else _shortened(_as_json(first.get("input"))),
+    )
+
+
+def out_of_bounds(error: ValueRangeError, field: str) -> Problem:
+    """Return the problem for a field whose bound is one of the settings."""
+    return Problem(
+        kind="invalid-request",
+        status=error.http_status,
+        detail=error.what,
+        remedy=error.remedy,
+        field=field,
+        value=_shortened(str(error.value)),
     )
 
 
@@ -141,6 +166,11 @@ def overloaded(waiting: int, retry_seconds: int) -> Problem:
         value=f"{waiting} waiting",
         headers={"Retry-After": str(retry_seconds)},
     )
+
+
+def caller_left() -> Problem:
+    """Return the problem of a question whose caller closed the connection; nobody is told."""
+    return Problem("caller-left", CALLER_LEFT, "the caller has gone", "wait for the answer")
 
 
 def unexpected(occurrence: str) -> Problem:

@@ -1,113 +1,25 @@
-"""Bodies of the HTTP interface, with units; what they say is also the CLI's ``--json``."""
+"""Bodies of responses, with units; what they say is also the CLI's ``--json``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 
-from rag import dates
-from rag.errors import ValueRangeError
-from rag.results import Answer, Citation, Evidence, Question, Receipt, Retrieved, Short
-from rag.service.examples import QUESTION
+from rag.results import Answer, CacheUse, Citation, Evidence, Receipt, Retrieved, Short
+from rag.service.bodies import QueryBody, RetrieveBody
 from rag.service.grid_schemas import GridBody
 from rag.service.saved_schemas import SavedBody
-from rag.settings import Settings
-from rag.types import Filter
 from rag.verify import cite
-
-_Text = Annotated[str, Field(min_length=1, max_length=512)]
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    @classmethod
-    def checked(cls, fields: Mapping[str, object]) -> Self:
-        """Return the body made of some fields.
-
-        Raises:
-            ValueRangeError: A field is outside its bounds.
-        """
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as exc:
-            raise _as_ours(exc) from exc
 
 
 class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
-
-
-class FilterBody(_Request):
-    """Which documents may be looked at; what is left out restricts nothing."""
-
-    documents: list[_Text] = Field(
-        default=[], max_length=256, description="any of these document ids"
-    )
-    tags: list[_Text] = Field(default=[], max_length=64, description="all of these tags")
-    since: str | None = Field(
-        default=None,
-        max_length=64,
-        description="first date, ISO 8601, inclusive; a year or month counts",
-    )
-    until: str | None = Field(
-        default=None,
-        max_length=64,
-        description="last date, ISO 8601, inclusive; a year or month counts",
-    )
-
-    @field_validator("since", "until")
-    @classmethod
-    def _is_date(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and dates.covered(value) is None:
-            remedy = "use an ISO 8601 date such as 2024-05-31"
-            raise ValueRangeError(f"{info.field_name} is no date", value[:64], remedy)
-        return value
-
-
-class RetrieveBody(_Request):
-    """A question for which context is wanted."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [dict(QUESTION)]})
-
-    question: str = Field(
-        min_length=1, description="the question [characters: at most max_question_chars]"
-    )
-    budget_tokens: int | None = Field(
-        default=None, ge=16, le=32768, description="context budget [tokens]; default: the service's"
-    )
-    frugality: float | None = Field(
-        default=None,
-        ge=0,
-        le=0.5,
-        description="answer recall that may be lost for fewer tokens, as a share; 0 fills the "
-        "budget; default: the service's",
-    )
-    filter: FilterBody = Field(default=FilterBody(), description="which documents may be looked at")
-    tenant: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        description="whose documents; default: the service's",
-    )
-    trace: bool = Field(
-        default=False, description="whether to return each stage's decision and cost"
-    )
-
-
-class QueryBody(RetrieveBody):
-    """A question for which an answer is wanted."""
-
-    include_context: bool = Field(default=False, description="whether to return the packed context")
 
 
 class IntervalBody(_Response):
@@ -159,7 +71,10 @@ class UsageBody(_Response):
     prompt_tokens: int | None = Field(description="sent to the generator [tokens]")
     cached_tokens: int | None = Field(description="of those, read from its cache [tokens]")
     completion_tokens: int | None = Field(description="written by the generator [tokens]")
-    tokenizer: str = Field(description="what counted them")
+    tokenizer: str = Field(description="what counted the context")
+    reported: bool | None = Field(
+        description="whether the provider counted the other tokens, or we; null if there are none"
+    )
 
 
 class ImpactBody(_Response):
@@ -191,11 +106,14 @@ class ReceiptBody(_Response):
     usage: UsageBody = Field(description="token counts")
     impact: ImpactBody = Field(description="what the request cost")
     saved: SavedBody | None = Field(description="against the measured baseline; null if none is")
-    cache: Literal["off", "miss", "exact", "semantic"] = Field(description="what the cache did")
+    cache: CacheUse = Field(
+        description="what the cache did; shared: the same question was just being answered"
+    )
     trace: tuple[TraceBody, ...] | None = Field(description="stages in order; null unless asked")
     fingerprint: str = Field(description="identity of the settings that shape an answer")
     generation: int | None = Field(description="which published state of the documents was asked")
     seconds: float = Field(description="wall time in the pipeline [s]")
+    model: str | None = Field(description="the model that was called last; null if none was")
 
 
 class AnswerBody(_Response):
@@ -267,26 +185,6 @@ class ProblemBody(_Response):
     id: str | None = Field(description="name of this occurrence in the service's log")
 
 
-def to_question(body: RetrieveBody, settings: Settings, deadline: float) -> Question:
-    """Return the question that a request body asks.
-
-    Args:
-        body: The checked body.
-        settings: Where the tenant, the budget and the frugality come from if the body names none.
-        deadline: When it is given up, on the monotonic clock [s].
-    """
-    where = Filter(
-        tenant=body.tenant or settings.tenant,
-        documents=tuple(body.filter.documents),
-        tags=tuple(body.filter.tags),
-        since=body.filter.since,
-        until=body.filter.until,
-    )
-    budget = body.budget_tokens or settings.budget_tokens
-    frugality = settings.frugality if body.frugality is None else body.frugality
-    return Question(body.question, where, budget, deadline, frugality)
-
-
 def query_response(body: QueryBody, answer: Answer) -> QueryResponse:
     """Return the response body for an answer, with what the request asked for."""
     return QueryResponse(
@@ -336,12 +234,3 @@ def _receipt(body: RetrieveBody, receipt: Receipt) -> dict[str, Any]:
     if not body.trace:
         fields["trace"] = None
     return fields
-
-
-def _as_ours(error: ValidationError) -> ValueRangeError:
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ValueRangeError):
-        return cause
-    name = ".".join(str(part) for part in first["loc"])
-    return ValueRangeError(f"{name} cannot be used", repr(first["input"])[:120], first["msg"])

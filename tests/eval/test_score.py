@@ -247,3 +247,11 @@ def test_tokens_of_a_generator_are_kept_and_unknown_stays_unknown() -> None:
 
 def test_the_same_outcome_scores_the_same() -> None:
     assert scorer().score(CASE, ANSWERED) == scorer().score(CASE, ANSWERED)
+
+
+def test_source_marks_are_no_words_of_what_a_model_wrote() -> None:
+    written = replace(ANSWERED, answer="24 months [1][2]", short=None, model="small")
+    scores, _ = scorer().score(CASE, written)
+    assert (scores["exact_match"], scores["token_f1"]) == (1.0, 1.0)
+    scores, _ = scorer().score(CASE, replace(written, model=None))
+    assert scores["exact_match"] == 0.0  # of a source, such brackets are words

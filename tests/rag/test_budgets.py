@@ -11,8 +11,10 @@ import pytest
 
 from rag.budgets import BudgetedAnswering, DailyBudget, sparing
 from rag.errors import BudgetSpentError
+from rag.generating import Listener
 from rag.ledger import Ledger
 from rag.ledger_entry import Asker, entry_of
+from rag.listening import NOBODY
 from rag.results import Answer, Impact, Question, Receipt, Retrieved, Usage
 from rag.types import Filter, Interval
 
@@ -27,7 +29,7 @@ class Asked:
     def __init__(self) -> None:
         self.questions: list[Question] = []
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: Question, _: Listener = NOBODY) -> Answer:
         self.questions.append(question)
         raise LookupError
 

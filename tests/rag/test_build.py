@@ -18,9 +18,13 @@ from rag.build import (
     build_tokenizer,
 )
 from rag.errors import AssetError, IndexStateError, QuestionTooLongError
+from rag.generating import Sampling
 from rag.generation import Generation, IndexShape
+from rag.live_index import LiveIndex
 from rag.results import Question
+from rag.routing import Thresholds
 from rag.settings import load_settings
+from rag.single_flight import SharedAnswering
 from rag.terms import TERMS_VERSION
 from rag.types import Filter
 
@@ -65,6 +69,35 @@ def test_a_pipeline_does_what_the_settings_say() -> None:
     assert receipt.impact.gco2e is not None
     with pytest.raises(QuestionTooLongError, match="at most 30"):
         pipeline.answer(question("x" * 31))
+
+
+def test_the_ways_of_an_answer_are_those_of_the_settings() -> None:
+    settings = load_settings(
+        tier="lexical",
+        answer_threshold=0.4,
+        extract_from=0.9,
+        generate_from=0.1,
+        if_unwritten="refuse",
+        max_answer_tokens=9,
+        temperature=0.5,
+    )
+    policy = build_pipeline(settings, MemoryIndex(), lambda: 3)._policy
+    assert policy.thresholds == Thresholds(0.4, 0.9, 0.1, "refuse")
+    assert policy.sampling == Sampling(9, 0.5)
+    usual = build_pipeline(load_settings(tier="lexical"), MemoryIndex(), lambda: 3)
+    assert usual._policy.thresholds == Thresholds()
+    assert usual._policy.sampling == Sampling()
+    assert usual._parts.writer is None
+
+
+def test_answers_are_shared_within_one_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(tier="lexical", data_dir=tmp_path)
+    shared = build_answering(settings, build_live_index(settings))
+    assert isinstance(shared, SharedAnswering)
+    monkeypatch.setattr(LiveIndex, "identity", property(lambda _: "another"))
+    assert shared._generation() == "another"
 
 
 def test_an_embedder_that_is_loaded_already_is_used() -> None:

@@ -11,6 +11,8 @@ import pytest
 from rag.adapters.memory_index import MemoryIndex
 from rag.answering import PinnedAnswering
 from rag.errors import IndexStateError
+from rag.generating import Listener
+from rag.listening import NOBODY
 from rag.live_index import LiveIndex, OpenGeneration, Published
 from rag.results import Answer, Question, Retrieved
 from rag.types import (
@@ -258,7 +260,7 @@ class Lookups:
         self._between = between
         self.seen: list[tuple[str, int, int | None]] = []
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: Question, _: Listener = NOBODY) -> Answer:
         raise NotImplementedError
 
     def retrieve(self, question: Question) -> Retrieved:  # noqa: ARG002

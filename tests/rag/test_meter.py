@@ -11,8 +11,11 @@ from rag.impact import WATTS_PER_BUSY_CPU
 from rag.meter import RequestMeter
 from rag.metering.power import CpuPower
 from rag.place import Embodied, Place
+from rag.remote import Remote
+from rag.results import Stage
 from rag.types import Interval
 
+STAGES: tuple[Stage, ...] = ("guard", "cache", "retrieve", "pack", "cache", "answer", "verify")
 NOWHERE = Place(None, None, None, 1.0)
 
 
@@ -189,3 +192,99 @@ def test_what_a_failed_stage_used_is_in_the_whole_only() -> None:
     used = meter.impact().cpu_seconds
     assert used is not None
     assert used.low >= 0.01
+
+
+def far(joules: float | None, grams: float | None = 2.0) -> Remote:
+    known = None if joules is None else Interval(joules, 2 * joules)
+    return Remote(known, None if grams is None else Interval(grams, grams), None)
+
+
+def test_work_of_others_is_in_its_stage_and_in_the_whole() -> None:
+    meter = RequestMeter(Place(360.0, 1.8, None, 1.0))
+    with meter.stage("generate") as step:
+        step.elsewhere(far(60.0, 1.0))
+        step.elsewhere(far(40.0, 1.0))
+    with meter.stage("generate") as step:
+        step.elsewhere(far(1000.0))
+    with meter.stage("verify"):
+        pass
+    impact, (first, second, third) = meter.impact(), meter.trace()
+    assert impact.joules is not None
+    assert impact.gco2e is not None
+    assert first.joules is not None
+    assert second.joules is not None
+    assert third.joules is not None
+    assert 100 <= first.joules.low < 101
+    assert 2000 <= second.joules.high < 2001
+    assert third.joules.high < 1
+    assert 1100 <= impact.joules.low < 1101
+    assert 4 <= impact.gco2e.low < 4.1
+    assert impact.litres is None  # theirs is unknown, so the sum is
+    assert impact.basis == "estimated"
+
+
+def test_unknown_work_of_others_makes_the_whole_unknown_and_not_zero() -> None:
+    market = Intensity(36.0, "market", "a contract")
+    machine = Embodied(kgco2e=10.0, lifetime_years=1, share=0.5, cpus=4)
+    place = Place(360.0, 1.8, None, 1.0, market=market, embodied=machine)
+    meter = RequestMeter(place, Scripted(CpuPower(Interval(8, 9), "measured")))
+    with meter.stage("answer"):
+        pass
+    with meter.stage("generate") as step:
+        step.elsewhere(far(None, None))
+    impact, (own, theirs) = meter.impact(), meter.trace()
+    assert (impact.joules, impact.gco2e, impact.litres) == (None, None, None)
+    assert (impact.embodied_gco2e, impact.market_gco2e) == (None, None)
+    assert impact.basis == "estimated"
+    assert theirs.joules is None
+    assert own.joules is not None
+
+
+def test_a_stage_that_asked_nobody_changes_nothing() -> None:
+    meter = RequestMeter(NOWHERE, Scripted(CpuPower(Interval(8, 9), "measured")))
+    with meter.stage("generate") as step:
+        step.elsewhere(None)
+    assert meter.impact().basis == "measured"
+    assert meter.trace()[0].joules is not None
+
+
+def test_known_work_on_other_threads_is_in_the_low_bound() -> None:
+    meter = RequestMeter(NOWHERE)
+    with meter.stage("generate") as step:
+        before = time.process_time()
+        other = threading.Thread(target=work, args=(0.2,))
+        other.start()
+        other.join()
+        step.elsewhere(None, time.process_time() - before)
+    used, (traced,) = meter.impact().cpu_seconds, meter.trace()
+    assert used is not None
+    assert traced.joules is not None
+    assert 0.2 <= used.low <= used.high
+    assert used.low >= 0.9 * used.high  # nothing else was done
+    assert traced.joules.low >= 0.2 * WATTS_PER_BUSY_CPU.low
+
+
+def test_the_clock_of_a_stage_may_say_less_than_it_knows_of_others() -> None:
+    meter = RequestMeter(NOWHERE)
+    with meter.stage("generate") as step:
+        step.elsewhere(None, 5.0)  # the process has not worked that long
+        step.elsewhere(None, 5.0)
+    used = meter.impact().cpu_seconds
+    assert used is not None
+    assert 10 <= used.low <= used.high < 10.5
+
+
+def test_metering_costs_little() -> None:
+    def cpu_of(rounds: int) -> float:
+        began = time.thread_time()
+        for _ in range(rounds):
+            meter = RequestMeter(NOWHERE)
+            for name in STAGES:
+                with meter.stage(name):
+                    pass
+            meter.impact()
+            meter.trace()
+        return (time.thread_time() - began) / rounds
+
+    cpu_of(100)
+    assert min(cpu_of(200) for _ in range(5)) < 200e-6  # 50 us; with room for a slow machine

@@ -22,6 +22,7 @@ from rag.place import Place
 from rag.protocols import Embedder, IndexReader
 from rag.results import Answer, Question, Receipt
 from rag.retrieve import Retrieval
+from rag.routing import Thresholds
 from rag.saved import Baseline, Comparison
 from rag.settings import load_settings
 from rag.terms import indexed_text
@@ -32,7 +33,7 @@ TOKENIZER = build_tokenizer(load_settings())
 PACKER = Packer(TOKENIZER, ANALYZER)
 POLICY = Policy(
     retrieval=Retrieval(candidates=50, passages=20, dense_weight=0.5),
-    answer_threshold=0.0,
+    thresholds=Thresholds(answer=0.0),
     max_question_chars=200,
     place=lambda: Place(None, None, None, 1.0),
     fingerprint="0123456789ab",
@@ -153,7 +154,9 @@ def neural(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         index.upsert(points("here", list(DOCUMENTS.values()), embedder))
         index.commit()
         threshold = load_settings().answer_threshold
-        yield pipeline_over(index, embedder, replace(POLICY, answer_threshold=threshold))
+        yield pipeline_over(
+            index, embedder, replace(POLICY, thresholds=Thresholds(answer=threshold))
+        )
 
 
 def stages(receipt: Receipt) -> list[str]:
@@ -223,7 +226,7 @@ def test_an_exact_answer_is_shown_from_the_threshold_on(
     assert (short.form, short.text) == ("phrase", "seven years")
     (span,) = short.spans
     assert DOCUMENTS["logs"].text[span.start : span.end] == "seven years"
-    unsure = replace(POLICY, answer_threshold=short.confidence + 1e-9)
+    unsure = replace(POLICY, thresholds=Thresholds(answer=short.confidence + 1e-9))
     answer = pipeline_over(*parts, unsure).answer(asked)
     assert answer.short is None
 
@@ -265,7 +268,7 @@ def test_the_trace_holds_every_stage_in_order_with_its_reason(pipeline: Pipeline
     assert trace[1].decision.endswith(" passages")
     packed = f" sentences, {answer.context.tokens} tokens: {answer.context.stopped}"
     assert trace[2].decision.endswith(packed)
-    assert trace[3].decision == "extract the best sentence"
+    assert trace[3].decision == "extract: the best sentence"
     assert trace[4].decision == "1.00 of the answer is in its citations"
     assert sum(step.seconds for step in trace) <= answer.receipt.seconds
     assert all(step.joules is not None and step.seconds >= 0 for step in trace)
@@ -274,7 +277,7 @@ def test_the_trace_holds_every_stage_in_order_with_its_reason(pipeline: Pipeline
 def test_an_abstention_says_why_and_is_not_verified(
     parts: tuple[IndexReader, Embedder | None],
 ) -> None:
-    strict = pipeline_over(*parts, replace(POLICY, answer_threshold=1.0))
+    strict = pipeline_over(*parts, replace(POLICY, thresholds=Thresholds(answer=1.0)))
     answer = strict.answer(question("How long are audit logs kept?"))
     assert answer.reason == (
         f"no sentence answers it with enough confidence ({answer.confidence:.2f} < 1.00)"
@@ -287,7 +290,7 @@ def test_an_abstention_says_why_and_is_not_verified(
 def test_the_threshold_itself_is_enough(parts: tuple[IndexReader, Embedder | None]) -> None:
     asked = question("How long are audit logs kept?")
     confidence = pipeline_over(*parts).answer(asked).confidence
-    exact = pipeline_over(*parts, replace(POLICY, answer_threshold=confidence))
+    exact = pipeline_over(*parts, replace(POLICY, thresholds=Thresholds(answer=confidence)))
     assert not exact.answer(asked).abstained
 
 

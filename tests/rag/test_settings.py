@@ -1,4 +1,6 @@
+import json
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,134 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, toml: WriteTom
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         load_settings().budget_tokens = 9  # type: ignore[misc]  # that is what is tested
+
+
+ENDPOINT = """
+[[generators]]
+name = "large"
+kind = "openai"
+url = "https://models.example.org/v1"
+model = "m"
+api_key = "770077"
+
+[[generators]]
+name = "cloud"
+kind = "llama-index"
+connector = "package:Class"
+options = { aws_secret_access_key = "770077", region_name = "eu" }
+"""
+
+
+def test_generators_in_the_file_and_in_the_environment(
+    toml: WriteToml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml(ENDPOINT)
+    from_file = load_settings().generators
+    assert [each.name for each in from_file] == ["large", "cloud"]
+    assert from_file[1].options["region_name"] == "eu"
+    in_json = json.dumps(tomllib.loads(ENDPOINT)["generators"])
+    toml("")
+    monkeypatch.setenv("RAG_GENERATORS", in_json)
+    assert load_settings().generators == from_file
+    monkeypatch.setenv("RAG_GENERATORS", "[]")
+    toml(ENDPOINT)
+    assert load_settings().generators == ()
+
+
+def test_secrets_of_generators_are_never_shown(toml: WriteToml) -> None:
+    toml(ENDPOINT)
+    settings = load_settings()
+    shown = [repr(settings), str(settings), settings.model_dump_json(), f"{settings.answering()}"]
+    shown += [repr(settings.generators[1]), f"{[each.spec() for each in settings.generators]}"]
+    assert not any("770077" in text for text in shown)
+    assert "aws_secret" not in f"{settings.answering()}"
+    (key,) = [each.api_key for each in settings.generators if each.api_key]
+    assert key.get_secret_value() == "770077"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('api_key = "770077"', "api_key = 770077"),
+        ('api_key = "770077"', 'apikey = "770077"'),
+        ('api_key = "770077"', 'api_key = ["770077"]'),
+        ("[[generators]]", "[generators]"),
+        ("[[generators]]", "[[generator]]"),
+        ('"https://models.example.org/v1"', '"https://u:770077@models.example.org/v1"'),
+        ('"https://models.example.org/v1"', '"https://models.example.org/v1?key=770077"'),
+        ('"https://models.example.org/v1"', '"http://models.example.org/v1"'),
+        ('kind = "openai"', 'kind = "embedded"'),
+        ("options = {", 'options = "770077" #{'),
+        ('connector = "package:Class"', 'connector = "770077!"'),
+        ('name = "cloud"', 'name = "large"'),
+    ],
+)
+def test_no_mistake_shows_a_secret_of_a_generator(toml: WriteToml, old: str, new: str) -> None:
+    text = ENDPOINT.replace(old, new, 1 if "[" not in old else 2)
+    toml(text.split("[[generators]]")[0] + text if new == "[generators]" else text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.remedy
+    error: BaseException | None = caught.value
+    while error:
+        if new != 'connector = "770077!"':  # a name of a class is shown
+            assert "770077" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("text", ["", "{", "770077", '{"name": "770077"}', '"770077"', "[770077]"])
+def test_generators_that_are_no_json(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAG_GENERATORS", text)
+    with pytest.raises(SettingsError, match="generators") as caught:
+        load_settings()
+    assert "770077" not in f"{caught.value}{caught.value.__cause__}"
+    assert "rag.toml" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("kind", "vllm", r"setting generators\.0\.kind cannot be used"),
+        ("seconds", "soon", r"setting generators\.0\.seconds cannot be used"),
+        ("temperature", 1, r"setting generators\.0\.temperature cannot be used"),
+        ("name", "a b", "name of generator .unnamed. cannot be used"),
+        ("seconds", 0, "seconds of generator small cannot be used: 0"),
+        ("max_tokens", 99_999, "max_tokens of generator small cannot be used: 99999"),
+        ("context_tokens", 1, "context_tokens of generator small cannot be used: 1"),
+        ("gco2e_per_kwh", -1, "gco2e_per_kwh of generator small cannot be used"),
+        ("litres_per_kwh", 101, "litres_per_kwh of generator small cannot be used"),
+        ("model", " ", "model of generator small cannot be used"),
+        ("url", "https://a/v1", "url of generator small cannot be used"),
+        ("api_key", "k", "api_key of generator small cannot be used: given"),
+    ],
+)
+def test_a_generator_that_cannot_be_used_says_which_and_why(
+    field: str, value: object, told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load_settings(generators=({"name": "small", "kind": "embedded", field: value},))
+
+
+def test_generators_have_names_of_their_own() -> None:
+    same = {"name": "small", "kind": "embedded"}
+    with pytest.raises(SettingsError, match="generators of the same name: small, small"):
+        load_settings(generators=(same, same))
+
+
+def test_the_fingerprint_of_generators() -> None:
+    def printed(**fields: object) -> str:
+        known = {"name": "a", "kind": "llama-index", "connector": "package:Class", "model": "m"}
+        return load_settings(generators=({**known, **fields},)).fingerprint()
+
+    usual = printed()
+    assert usual != load_settings().fingerprint()
+    assert printed(gco2e_per_kwh=9, litres_per_kwh=9, energy_model="x", api_key="k") == usual
+    assert printed(options={"aws_secret_access_key": "x"}) == usual
+    for changed in ({"model": "n"}, {"max_tokens": 9}, {"options": {"region_name": "eu"}}):
+        assert printed(**changed) != usual
+
+
+def test_thresholds_are_in_order() -> None:
+    with pytest.raises(SettingsError, match=r"generate_from is over extract_from: 0\.9 > 0\.5"):
+        load_settings(generate_from=0.9)
+    assert load_settings(generate_from=0.9, extract_from=0.9).generate_from == 0.9

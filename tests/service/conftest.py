@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,12 +15,15 @@ from ingest.build import build_toolkit
 from ingest.plan import ParseTask
 from ingest.progress import Progress
 from ingest.sync import SyncRequest, sync
+from rag.build import build_answering, build_cache, build_ledger, build_live_index
 from rag.errors import RagError
+from rag.service.app import create_app
 from rag.service.server import listen, url_of
 from rag.settings import Settings, load_settings
 from rag.types import Block, Document
 
 Serving: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
+Asking: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,29 @@ def pump_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         }
     )
     return corpus
+
+
+@contextmanager
+def _asking(corpus: Corpus, **overrides: object) -> Iterator[httpx.Client]:
+    with ExitStack() as open_parts:
+        given = corpus.settings.model_dump(exclude_unset=True) | {"cache": "off"} | overrides
+        settings = load_settings(**given)
+        live = build_live_index(settings)
+        open_parts.callback(live.close)
+        live.refresh()
+        ledger, cache = build_ledger(settings), build_cache(settings)
+        for part in (ledger, cache):
+            if part is not None:
+                open_parts.callback(part.close)
+        answering = build_answering(settings, live, ledger, cache)
+        app = create_app(settings, answering, live.problem, ledger, cache)
+        yield open_parts.enter_context(_serving(app))
+
+
+@pytest.fixture(scope="session")
+def asking() -> Asking:
+    """Serves a collection as ``rag serve`` does, with some settings changed and no cache."""
+    return _asking
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def refusal(receive: Receive) -> int:
         sent.append(message)
 
     scope = {"type": "http", "path": "/v1/query"}
-    asyncio.run(Boundary(_never_called, limit_bytes=10, limit_seconds=0.05)(scope, receive, send))
+    asyncio.run(
+        Boundary(_never_called, limit_bytes=lambda _: 10, limit_seconds=0.05)(scope, receive, send)
+    )
     status: int = sent[0]["status"]
     return status
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from rag.errors import ValueRangeError
+from rag.generating import Message, Sampling
 from rag.results import (
     Answer,
     Citation,
@@ -20,16 +21,16 @@ from rag.results import (
     TraceStep,
     Usage,
 )
+from rag.service.bodies import FilterBody, QueryBody, RetrieveBody, to_question
+from rag.service.cache_routes import CacheBody
+from rag.service.chat_bodies import ChatBody
+from rag.service.chat_schemas import ChatResponse, ChunkBody, ErrorBody, ModelsBody
 from rag.service.examples import ANSWER, CONTEXT, QUESTION
 from rag.service.schemas import (
-    FilterBody,
-    QueryBody,
     QueryResponse,
-    RetrieveBody,
     RetrieveResponse,
     query_response,
     retrieve_response,
-    to_question,
 )
 from rag.settings import Settings, load_settings
 from rag.types import Chunk, Filter, Interval, Span
@@ -74,7 +75,13 @@ def test_a_saving_is_told_with_where_it_was_measured() -> None:
     assert body.model_dump() == asdict(saved)
 
 
-@pytest.mark.parametrize("body", [QueryBody, QueryResponse, RetrieveBody, RetrieveResponse])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(QueryBody, QueryResponse, RetrieveBody, RetrieveResponse, CacheBody),
+        *(ChatBody, ChatResponse, ChunkBody, ErrorBody, ModelsBody),
+    ],
+)
 def test_every_field_is_described(body: type[BaseModel]) -> None:
     schema = body.model_json_schema()
     for part in (schema, *schema["$defs"].values()):
@@ -106,6 +113,26 @@ def test_a_body_that_names_everything_is_taken_over() -> None:
     question = to_question(RetrieveBody.checked(fields), settings, 1.0)
     assert question.where == Filter("x", ("a", "b"), ("t",), "2024", "2024-05-31")
     assert question.budget_tokens == 32
+
+
+def test_the_conversation_and_the_sampling_are_taken_over() -> None:
+    settings = load_settings(max_answer_tokens=90, temperature=0.5)
+    fields = {
+        "question": "q",
+        "history": [{"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}],
+        "generate": "always",
+        "sampling": {"max_tokens": 40, "stop": ["END"]},
+    }
+    question = to_question(QueryBody.checked(fields), settings, 1.0)
+    assert question.history == (Message("user", "a"), Message("assistant", "b"))
+    assert question.generate == "always"
+    assert question.sampling == Sampling(40, 0.5, stop=("END",))
+
+
+@pytest.mark.parametrize("sampling", [{}, {"max_tokens": 160}, {"temperature": 0, "top_p": 1}])
+def test_what_is_configured_anyway_is_no_sampling_of_its_own(sampling: dict[str, object]) -> None:
+    body = QueryBody.checked({"question": "q", "sampling": sampling})
+    assert to_question(body, load_settings(), 1.0).sampling is None
 
 
 @pytest.mark.parametrize("date", ["", "tomorrow", "2024-13-01", "31.05.2024"])

@@ -11,6 +11,8 @@ from eval.collecting.collection import documents, opened
 from eval.collecting.drafts import Grounding, built_grounding, drafted
 from rag.answering import Answering
 from rag.errors import DeadlineError, IndexStateError
+from rag.generating import Listener
+from rag.listening import NOBODY
 from rag.results import Answer, Question, Retrieved
 from rag.settings import Settings
 
@@ -48,7 +50,7 @@ def test_a_question_that_takes_too_long_has_a_note(
         def retrieve(self, question: Question) -> Retrieved:
             return self.inner.retrieve(question)
 
-        def answer(self, question: Question) -> Answer:
+        def answer(self, question: Question, _: Listener = NOBODY) -> Answer:
             if "queen" in question.text:
                 time.sleep(max(0.0, question.deadline - time.monotonic()) + 0.01)
             return self.inner.answer(question)
@@ -71,7 +73,7 @@ def test_groundedness_is_scored_not_taken_from_the_service(
         def retrieve(self, question: Question) -> Retrieved:
             return self.inner.retrieve(question)
 
-        def answer(self, question: Question) -> Answer:
+        def answer(self, question: Question, _: Listener = NOBODY) -> Answer:
             said = "The pump is covered for 36 months by Acme of Boston. It never breaks."
             found = self.inner.answer(question)
             return replace(found, text=said, short=None, groundedness=1.0)

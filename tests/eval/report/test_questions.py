@@ -49,7 +49,15 @@ def test_a_question_is_shown_once_and_linked_after_that(contents: Contents) -> N
 
 def test_a_question_has_everything_to_judge_it(contents: Contents) -> None:
     record = contents.judged.record
-    rows = tuple(replace(row, evidence=("The pump number 1 is covered",)) for row in record.rows)
+    call = "small: 40 + 9 tokens (counted), 1 of 1 sentences kept: accepted"
+    rows = tuple(
+        replace(
+            row,
+            evidence=("The pump number 1 is covered",),
+            outcome=replace(row.outcome, calls=(call,)),
+        )
+        for row in record.rows
+    )
     judged = replace(contents.judged, record=replace(record, rows=rows))
     page = ElementTree.fromstring(
         f"<main>{''.join(questions(replace(contents, judged=judged)))}</main>"
@@ -59,6 +67,7 @@ def test_a_question_has_everything_to_judge_it(contents: Contents) -> None:
     names = ["".join(each.itertext()) for each in details.iter("dt")]
     said = dict(zip(names, ["".join(fact.itertext()) for fact in facts], strict=True))
     assert said["Gold answer"] == "1 months"
+    assert said["Asked of models"] == call
     assert said["Findings"] == "says <b>too</b> much"
     assert "a, 0 to" in said["Citations"]
     assert said["Beside: plain"] == "2,450 of 4,096 tokens; answer in the context no"

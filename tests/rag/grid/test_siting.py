@@ -17,7 +17,8 @@ from rag.grid.siting import fixed_place, live_source, sited
 from rag.metering.usable import usable_cpus
 from rag.receipts import receipt_line
 from rag.results import Question
-from rag.service.schemas import RetrieveBody, retrieve_response
+from rag.service.bodies import RetrieveBody
+from rag.service.schemas import retrieve_response
 from rag.settings import load_settings
 from rag.types import Filter
 

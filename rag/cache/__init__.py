@@ -1,0 +1,1 @@
+"""The answer cache: exact questions, and other wordings of them that certainly ask the same."""
