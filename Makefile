@@ -37,10 +37,17 @@ $(BENCH_VENV)/.installed: requirements-bench.lock requirements-model.lock pyproj
 # Needs uv; the lock files carry hashes and no index address.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet --extra dev --extra formats --extra server \
-	--extra generate --extra embedded
+	--extra generate --extra embedded --extra mcp
+IMAGE_LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet --constraints requirements.lock
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra baselines --constraints requirements.lock --output-file requirements-bench.lock
+	echo hatchling | $(IMAGE_LOCK) - --output-file docker/locks/build.lock
+	$(IMAGE_LOCK) pyproject.toml --extra formats --extra server \
+		--output-file docker/locks/runtime.lock
+	$(IMAGE_LOCK) pyproject.toml --extra formats --extra server --extra generate --extra embedded \
+		--output-file docker/locks/generate.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache rag-data

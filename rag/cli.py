@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``retrieve``, ``serve``, ``impact`` and ``prompts``.
+"""The command line: ``rag ask``, ``retrieve``, ``serve``, ``mcp``, ``impact`` and ``prompts``.
 
 Stdout carries the result and nothing else. Exit status: 0 done (an abstention is a result), 1
 error, 2 usage, 130 interrupted.
@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rag import __version__
-from rag.errors import UsageError
+from rag.costs import add_impact, add_prompts
+from rag.options import add_common_options, sentence, settings_of
 from rag.terminal import Parser, finished
+from rag.upkeep import add_backup, add_doctor, add_restore
 
 if TYPE_CHECKING:
     from rag.answering import Answering
-    from rag.ledger_sums import Period
     from rag.service.schemas import QueryResponse, RetrieveResponse
     from rag.settings import Settings
 
@@ -48,14 +49,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_retrieve(commands)
     _add_serve(commands)
-    _add_impact(commands)
-    _add_prompts(commands)
+    _add_mcp(commands)
+    add_impact(commands)
+    add_prompts(commands)
+    add_doctor(commands)
+    add_backup(commands)
+    add_restore(commands)
     return parser
 
 
 def _add_ask(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "answer a question, or abstain with the reason and the nearest sources"
-    ask = commands.add_parser("ask", help=text, description=_sentence(text))
+    ask = commands.add_parser("ask", help=text, description=sentence(text))
     _add_question_options(ask)
     ask.add_argument(
         "--generate",
@@ -68,55 +73,29 @@ def _add_ask(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_retrieve(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "print the context that a generator would get for a question"
-    retrieve = commands.add_parser("retrieve", help=text, description=_sentence(text))
+    retrieve = commands.add_parser("retrieve", help=text, description=sentence(text))
     _add_question_options(retrieve)
     retrieve.set_defaults(command=_retrieve)
 
 
 def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     text = "serve questions over HTTP until told to stop"
-    serve = commands.add_parser("serve", help=text, description=_sentence(text))
+    serve = commands.add_parser("serve", help=text, description=sentence(text))
     serve.add_argument("--host", help="address to bind (default: 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port; 0 picks a free one (default: 8080)")
-    _add_common_options(serve)
+    add_common_options(serve)
     serve.set_defaults(command=_serve)
 
 
-def _add_impact(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = "tell what answers and ingest cost: energy, carbon, water, tokens"
-    impact = commands.add_parser("impact", help=text, description=_sentence(text))
-    impact.add_argument(
-        "--from", dest="first", metavar="DATE", help="first day (UTC; default: of the month)"
-    )
-    impact.add_argument(
-        "--to", dest="last", metavar="DATE", help="last day, inclusive (default: today)"
-    )
-    impact.add_argument(
-        "--by", choices=("tenant", "tier", "model", "stage", "kind"), help="what to group by"
-    )
-    form = impact.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json", action="store_true", help="print the body that the HTTP service returns"
-    )
-    form.add_argument("--csv", action="store_true", help="one row a period and group, exact sums")
-    impact.add_argument(
-        "--period", choices=("day", "month"), help="period of a row of --csv (default: month)"
-    )
-    _add_place_options(impact)
-    impact.add_argument("--debug", action="store_true", help="show tracebacks")
-    impact.set_defaults(command=_impact, tenant=None, tier=None)
-
-
-def _add_prompts(commands: argparse._SubParsersAction[Parser]) -> None:
-    text = "list the versions of the prompts, and what each costs a question"
-    prompts = commands.add_parser("prompts", help=text, description=_sentence(text))
-    prompts.add_argument("--json", action="store_true", help="print one JSON array")
-    prompts.add_argument("--debug", action="store_true", help="show tracebacks")
-    prompts.set_defaults(command=_prompts, tenant=None, tier=None, collection=None, data_dir=None)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+def _add_mcp(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "offer agents the tools search and answer (Model Context Protocol over stdio)"
+    mcp = commands.add_parser("mcp", help=text, description=sentence(text))
+    mcp.add_argument("--about", default="", metavar="TEXT", help="what the documents are about")
+    usual, most = "context budget of a call that names none", "largest budget of a call"
+    mcp.add_argument("--budget", type=int, metavar="TOKENS", help=f"{usual} [tokens]")
+    mcp.add_argument("--most", type=int, default=32768, metavar="TOKENS", help=f"{most} [tokens]")
+    add_common_options(mcp)
+    mcp.set_defaults(command=_mcp)
 
 
 def _add_question_options(parser: argparse.ArgumentParser) -> None:
@@ -140,19 +119,7 @@ def _add_question_options(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the body that the HTTP service returns"
     )
     parser.add_argument("--trace", action="store_true", help="add each stage's decision and cost")
-    _add_common_options(parser)
-
-
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tenant", help="whose documents")
-    _add_place_options(parser)
-    parser.add_argument("--tier", choices=("lexical", "neural"), help="with or without vectors")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-
-
-def _add_place_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--collection", help="which set of documents")
-    parser.add_argument("--data-dir", metavar="DIR", help="where collections are stored")
+    add_common_options(parser)
 
 
 def _ask(options: argparse.Namespace) -> None:
@@ -215,19 +182,12 @@ def _body_fields(options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _settings(options: argparse.Namespace, **more: object) -> Settings:
-    from rag.settings import load_settings
-
-    names = ("tenant", "collection", "data_dir", "tier")
-    return load_settings(**{name: getattr(options, name) for name in names}, **more)
-
-
 @contextmanager
 def _answering(options: argparse.Namespace) -> Iterator[tuple[Settings, Answering]]:
     from rag import logs
     from rag.build import build_answering, build_cache, build_ledger, build_live_index
 
-    settings = _settings(options)
+    settings = settings_of(options)
     if options.debug:
         logs.configure(sys.stderr)
     else:
@@ -262,11 +222,18 @@ def _deadline(settings: Settings) -> float:
 
 def _serve(options: argparse.Namespace) -> None:
     from rag import logs
-    from rag.build import build_answering, build_cache, build_ledger, build_live_index
-    from rag.service.app import create_app
+    from rag.build import (
+        build_analyzer,
+        build_answering,
+        build_cache,
+        build_ledger,
+        build_live_index,
+    )
+    from rag.service.app import add_people, create_app
     from rag.service.server import listen, serve
+    from rag.sources import SourceReader
 
-    settings = _settings(options, host=options.host, port=options.port)
+    settings = settings_of(options, host=options.host, port=options.port)
     bound = listen(settings.host, settings.port)
     logs.configure(sys.stderr)
     live = build_live_index(settings)
@@ -275,53 +242,14 @@ def _serve(options: argparse.Namespace) -> None:
         try:
             answering = build_answering(settings, live, ledger, cache)
             app = create_app(settings, answering, live.problem, ledger, cache)
+            add_people(app, settings, SourceReader(live, build_analyzer()))
             serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
         finally:
             live.close()
 
 
-def _prompts(options: argparse.Namespace) -> None:
-    import json
+def _mcp(options: argparse.Namespace) -> None:
+    from rag.mcp_command import serve_agents
 
-    from rag.build import build_tokenizer
-    from rag.prompting import Prompts
-
-    settings, prompts = _settings(options), Prompts()
-    tokenizer, used = build_tokenizer(settings), (settings.prompt, settings.condense_prompt)
-    rows = [
-        {
-            "version": version,
-            "tokens": file.tokens(tokenizer),
-            "digest": file.digest[:12],
-            "configured": version in used,
-        }
-        for version in prompts.versions()
-        for file in (prompts.load(version),)
-    ]
-    if options.json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        mark = "  configured" if row["configured"] else ""
-        price = f"{row['tokens']} {tokenizer.name} tokens a question"
-        print(f"{row['version']:<16} {price}, {row['digest']}{mark}")
-
-
-def _impact(options: argparse.Namespace) -> None:
-    from rag.impact_text import impact_csv, impact_text
-    from rag.ledger import ledger_folder
-    from rag.ledger_sums import days_between, read_report, today
-    from rag.service.impact_schemas import report_body
-
-    if options.period and not options.csv:
-        raise UsageError("no periods without --csv", f"--period {options.period}", "add --csv")
-    settings = _settings(options)
-    days = days_between(options.first, options.last, today())
-    period: Period = (options.period or "month") if options.csv else "all"
-    report = read_report(ledger_folder(settings), days, options.by, period)
-    if options.csv:
-        print(impact_csv(report), end="")
-    elif options.json:
-        print(report_body(report).model_dump_json(by_alias=True))
-    else:
-        print(impact_text(report))
+    settings = settings_of(options, budget_tokens=options.budget)
+    serve_agents(settings, options.about, options.most)

@@ -50,22 +50,27 @@ LAYERS = {
             " cache.memory cache.neighbours cache.opened cache.purge cache.reading cache.record"
             " cache.rewriting cache.rows cache.schema cache.shadow cache.store cache.values"
             " cache.verifier cache.watch cache.wording"
+            " sources soundness doctor doctoring doctoring.place doctoring.risks doctoring.meter"
+            " doctoring.running doctoring.collection doctoring.records backup backup.catalogue"
+            " backup.storing backup.reading backup.formats backup.gathering backup.making"
+            " backup.placing backup.restoring"
             " cited routing writing condensing caching"
         ),
     ),
     "pipeline": ("", "pipeline answering recording budgets single_flight"),
-    "composition root": ("", "build build_power build_generators"),
-    "inside other frameworks": ("", "llama_index_parts"),
+    "composition root": ("", "build build_power build_generators build_upkeep build_doctor"),
     "logs": ("", "logs question_log"),
     "service": (
         "service.",
         (
             "examples limits problems refusals saved_schemas grid_schemas bodies schemas"
             " chat_bodies chat_schemas chat_routes metrics impact_schemas impact_routes"
-            " cache_routes hearing streaming replies questions app server"
+            " cache_routes hearing streaming replies questions tool_bodies tool_schemas"
+            " page_routes source_routes app server"
         ),
     ),
-    "command line": ("", "receipts impact_text terminal cli"),
+    "inside other frameworks": ("", "llama_index_parts mcp_server"),
+    "command line": ("", "receipts impact_text terminal options costs mcp_command upkeep cli"),
 }
 BELOW_ADAPTERS = ("values", "pure functions")
 

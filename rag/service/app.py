@@ -23,6 +23,7 @@ from rag.service.examples import ANSWER, CONTEXT, STREAM
 from rag.service.impact_routes import add_impact, add_metrics
 from rag.service.limits import Boundary, body_limit
 from rag.service.metrics import Metrics
+from rag.service.page_routes import add_page
 from rag.service.problems import Problem
 from rag.service.questions import Questions
 from rag.service.schemas import (
@@ -32,7 +33,9 @@ from rag.service.schemas import (
     ReadyBody,
     RetrieveResponse,
 )
+from rag.service.source_routes import add_sources
 from rag.settings import Settings
+from rag.sources import SourceReader
 
 _DESCRIPTION = (
     "Answers from your own documents with the fewest tokens that keep the answer grounded, and "
@@ -117,6 +120,12 @@ def _add_questions(app: FastAPI, questions: Questions) -> None:
         summary="Retrieve context for a question",
         responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 429, 500, 502, 503, 504),
     )
+
+
+def add_people(app: FastAPI, settings: Settings, reader: SourceReader) -> None:
+    """Add what people use: the page, and the passages around its citations."""
+    add_page(app)
+    add_sources(app, settings, reader, _documented(None, 400, 404, 422, 503))
 
 
 def _add_health(app: FastAPI, settings: Settings, ready: Callable[[], RagError | None]) -> None:

@@ -21,6 +21,11 @@ COMMANDS = {
     "rag-retrieve": ("retrieve",),
     "rag-serve": ("serve",),
     "rag-impact": ("impact",),
+    "rag-prompts": ("prompts",),
+    "rag-mcp": ("mcp",),
+    "rag-doctor": ("doctor",),
+    "rag-backup": ("backup",),
+    "rag-restore": ("restore",),
 }
 
 

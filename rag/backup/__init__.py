@@ -1,0 +1,1 @@
+"""Copies of a collection that can be checked and put back: what is served, and what is kept."""

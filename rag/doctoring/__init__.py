@@ -1,0 +1,1 @@
+"""The checks of ``rag doctor`` that need no model, no engine and no network."""
