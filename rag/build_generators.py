@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from rag.cited import CitedReader, Demands
 from rag.generating import Generator
+from rag.generation_energy.models import Models, known_models
 from rag.generators import PACKAGED_MODEL, GeneratorSpec
 from rag.prompting import Prompts
 from rag.protocols import GroundednessScorer, SentenceSplitter, Tokenizer
@@ -100,7 +101,9 @@ def build_writer(
     )
     budgets: dict[str, RetryBudget] = defaultdict(RetryBudget)
     specs = [generator.spec() for generator in settings.generators]
-    return Writer([_author(spec, tokenizer, budgets[_provider(spec)]) for spec in specs], desk)
+    models = _models(settings.energy_models)
+    authors = [_author(spec, tokenizer, budgets[_provider(spec)], models) for spec in specs]
+    return Writer(authors, desk)
 
 
 def answering_fingerprint(settings: Settings) -> str:
@@ -117,11 +120,18 @@ def answering_fingerprint(settings: Settings) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _author(spec: GeneratorSpec, tokenizer: Tokenizer, retries: RetryBudget) -> Author:
+def _models(path: Path | None) -> Models:
+    known = known_models()
+    return known.with_file(path) if path is not None else known
+
+
+def _author(
+    spec: GeneratorSpec, tokenizer: Tokenizer, retries: RetryBudget, models: Models
+) -> Author:
     generator, running = built(spec, tokenizer, retries), spec.running
     if spec.kind == "embedded":
         return Author(spec.name, generator, spec.bounds, lambda _: None)  # it is metered here
-    place = Elsewhere(spec.energy_model, running.gco2e_per_kwh, running.litres_per_kwh)
+    place = Elsewhere(spec.energy_model, running.gco2e_per_kwh, running.litres_per_kwh, models)
     return Author(spec.name, generator, spec.bounds, place.cost)
 
 

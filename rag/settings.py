@@ -28,7 +28,7 @@ from rag.settings_generators import GeneratorSettings
 _UNANSWERING = {
     *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log"),
     *("ledger", "ledger_months"),
-    *("grid_file", "saved_baseline"),
+    *("grid_file", "saved_baseline", "energy_models"),
     *("grid_source", "grid_zone", "grid_country", "grid_intensity_file", "grid_url", "grid_user"),
     *("grid_api_key", "grid_seconds", "grid_market_gco2e_per_kwh", "water_site_litres_per_kwh"),
     *("embodied_kgco2e", "machine_lifetime_years", "embodied_share"),
@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     )
     generators: tuple[GeneratorSettings, ...] = Field(
         (), max_length=8, description="models that may write answers, the smallest first"
+    )
+    energy_models: Path | None = Field(
+        None, description="further models for the energy of generations elsewhere, TOML"
     )
     extract_from: float = Field(
         0.5, ge=0, le=1, description="confidence from which no model is asked"

@@ -19,6 +19,7 @@ from rag.errors import (
 from rag.generating import Ended, Message, Prompt, Sampling, TokensUsed
 from rag.generators import GeneratorSpec, Secret
 from rag.provider_calls import Bounds
+from rag.remote import Remote
 from rag.results import Context
 from rag.settings import load_settings
 
@@ -172,3 +173,26 @@ def test_the_fingerprint_of_answers_names_the_texts_of_prompts(
     monkeypatch.setattr(prompting.PromptFile, "digest", property(lambda _: "another text"))
     assert printed() != usual
     assert answering_fingerprint(load_settings()) == without
+
+
+@needs_generate
+def test_the_energy_of_a_model_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "models.toml"
+    own.write_text('[[model]]\nname = "our-own-9b"\ntotal = 9\nsource = "us"\n', encoding="utf-8")
+    spec = {"name": "ours", "kind": "openai", "model": "our-own-9b", "url": "http://127.0.0.1:1/v1"}
+    used = TokensUsed(100, None, 10, reported=True)
+
+    def cost(**fields: object) -> Remote | None:
+        settings = load_settings(generators=[spec], tier="lexical", **fields)
+        parts = (Words(), build_groundedness(None), build_splitter())
+        [author] = build_writer(settings, *parts)._authors
+        return author.remote(used)
+
+    unknown, known = cost(), cost(energy_models=own)
+    assert unknown is not None
+    assert unknown.joules is None
+    assert known is not None
+    assert known.joules is not None
+    assert known.joules.low > 0
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        cost(energy_models=tmp_path / "none.toml")

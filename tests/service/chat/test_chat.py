@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
 from eval.misbehaving_provider import (
-    Provider,
     answering,
-    running_provider,
 )
 from rag.service.chat_schemas import ChatResponse, ChunkBody
 
@@ -28,38 +25,6 @@ Asking: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
 QUESTION = "How long is the pump covered?"
 SENTENCE = "The pump is covered for 24 months from delivery."
 MARKED = f"{SENTENCE} [1] It weighs 12 kg. [2]"
-
-
-@dataclass
-class Service:
-    client: httpx.Client
-    provider: Provider
-    openai: Any
-
-    def complete(self, *said: str, model: str = "frugal-rag-extract", **fields: Any) -> Any:
-        """Ask with the turns said so far, the user's first."""
-        roles = ("user", "assistant")
-        messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
-        asked = {"model": model, "messages": messages or [{"role": "user", "content": QUESTION}]}
-        return self.openai.chat.completions.create(**asked | fields)
-
-
-@contextmanager
-def service_of(client: httpx.Client, provider: Provider) -> Iterator[Service]:
-    with openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="sk-theirs") as theirs:
-        yield Service(client, provider, theirs)
-
-
-@pytest.fixture(scope="module")
-def service(asking: Asking, pump_corpus: object) -> Iterator[Service]:
-    with running_provider() as provider:
-        far = {"name": "far", "kind": "openai", "model": "tiny", "url": provider.url}
-        given = {"generators": [far], "if_unwritten": "error", "max_answer_tokens": 50}
-        with (
-            asking(pump_corpus, **given, deadline_seconds=4) as client,
-            service_of(client, provider) as service,
-        ):
-            yield service
 
 
 def chunks_of(stream: Any) -> list[Any]:
@@ -74,7 +39,7 @@ def text_of(chunks: list[Any]) -> str:
 # What is told
 
 
-def test_an_answer_without_a_model(service: Service) -> None:
+def test_an_answer_without_a_model(service: Any) -> None:
     completion = service.complete()
     [choice] = completion.choices
     assert (choice.message.role, choice.message.content) == ("assistant", SENTENCE)
@@ -89,7 +54,7 @@ def test_an_answer_without_a_model(service: Service) -> None:
     assert receipt["context"] is None
 
 
-def test_context_trace_and_filter_are_reached_by_the_extension(service: Service) -> None:
+def test_context_trace_and_filter_are_reached_by_the_extension(service: Any) -> None:
     mine = {"include_context": True, "trace": True, "budget_tokens": 64}
     receipt = service.complete(extra_body={"frugal_rag": mine}).frugal_rag
     assert "24 months" in receipt["context"]["text"]
@@ -100,7 +65,7 @@ def test_context_trace_and_filter_are_reached_by_the_extension(service: Service)
 
 
 @needs_generate
-def test_an_answer_by_a_model_has_marks_usage_and_citations(service: Service) -> None:
+def test_an_answer_by_a_model_has_marks_usage_and_citations(service: Any) -> None:
     usage = {"prompt_tokens": 90, "completion_tokens": 25, "prompt_tokens_details": {}}
     usage["prompt_tokens_details"] = {"cached_tokens": 64}
     service.provider.always = answering([MARKED], usage=usage)
@@ -118,7 +83,7 @@ def test_an_answer_by_a_model_has_marks_usage_and_citations(service: Service) ->
 
 
 @needs_generate
-def test_a_stream_by_a_model(service: Service) -> None:
+def test_a_stream_by_a_model(service: Any) -> None:
     service.provider.always = answering([MARKED[i : i + 5] for i in range(0, len(MARKED), 5)])
     options = {"include_usage": True}
     stream = service.complete(model="frugal-rag-generate", stream=True, stream_options=options)
@@ -135,14 +100,14 @@ def test_a_stream_by_a_model(service: Service) -> None:
     assert len({chunk.id for chunk in (*pieces, stop, used)}) == 1
 
 
-def test_an_extractive_stream_says_its_answer_once(service: Service) -> None:
+def test_an_extractive_stream_says_its_answer_once(service: Any) -> None:
     for _ in range(20):  # the end must not overtake the piece
         *pieces, stop = chunks_of(service.complete(stream=True))
         assert text_of(pieces) == SENTENCE
         assert stop.frugal_rag["answer"] == SENTENCE
 
 
-def test_an_abstention_is_said_in_words(service: Service) -> None:
+def test_an_abstention_is_said_in_words(service: Any) -> None:
     completion = service.complete("Who is the queen of Zanzibar?")
     assert completion.choices[0].message.content.startswith("No answer: ")
     assert completion.frugal_rag["abstained"]
@@ -151,7 +116,7 @@ def test_an_abstention_is_said_in_words(service: Service) -> None:
     assert stop.frugal_rag["answer"] is None
 
 
-def test_the_schemas_are_those_of_what_is_sent(service: Service) -> None:
+def test_the_schemas_are_those_of_what_is_sent(service: Any) -> None:
     body = {"model": "frugal-rag-extract", "messages": [{"role": "user", "content": QUESTION}]}
     whole = service.client.post("/v1/chat/completions", json=body)
     assert ChatResponse.model_validate_json(whole.content).frugal_rag.answer == SENTENCE
@@ -165,7 +130,7 @@ def test_the_schemas_are_those_of_what_is_sent(service: Service) -> None:
     assert '"gco2e": null' in streamed.text
 
 
-def test_the_async_client(service: Service) -> None:
+def test_the_async_client(service: Any) -> None:
     async def ask() -> tuple[str, str]:
         url = f"{service.client.base_url}/v1"
         async with openai.AsyncOpenAI(base_url=url, api_key="x") as client:
@@ -181,7 +146,7 @@ def test_the_async_client(service: Service) -> None:
     assert asyncio.run(ask()) == (SENTENCE, SENTENCE)
 
 
-def test_the_models(service: Service) -> None:
+def test_the_models(service: Any) -> None:
     models = service.openai.models
     names = [model.id for model in models.list()]
     assert names == ["frugal-rag", "frugal-rag-extract", "frugal-rag-generate"]
@@ -193,7 +158,7 @@ def test_the_models(service: Service) -> None:
 # What is asked
 
 
-def test_a_conversation_and_parts(service: Service) -> None:
+def test_a_conversation_and_parts(service: Any) -> None:
     asked = [
         {"role": "system", "content": "Answer in French."},
         {"role": "user", "content": "How long is the pump covered?"},
@@ -206,13 +171,13 @@ def test_a_conversation_and_parts(service: Service) -> None:
     assert "pump" in decisions["condense"]
 
 
-def test_a_long_conversation_is_no_error(service: Service) -> None:
+def test_a_long_conversation_is_no_error(service: Any) -> None:
     said = [QUESTION, "No answer: nothing. " + "word " * 5000] * 20
     assert service.complete(*said, QUESTION).choices[0].message.content == SENTENCE
 
 
 @needs_generate
-def test_sampling_reaches_the_model_within_bounds(service: Service) -> None:
+def test_sampling_reaches_the_model_within_bounds(service: Any) -> None:
     service.provider.always = answering([MARKED])
     service.provider.asked.clear()
     drawn = {"temperature": 0.7, "top_p": 0.9, "frequency_penalty": 0.5, "presence_penalty": -1}
@@ -228,7 +193,7 @@ def test_sampling_reaches_the_model_within_bounds(service: Service) -> None:
 
 
 @needs_generate
-def test_the_key_of_the_caller_goes_nowhere(service: Service) -> None:
+def test_the_key_of_the_caller_goes_nowhere(service: Any) -> None:
     service.provider.always = answering([MARKED])
     service.provider.headers.clear()
     completion = service.complete(model="frugal-rag-generate")

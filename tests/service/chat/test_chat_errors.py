@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import httpx
 import pytest
 
 from eval.misbehaving_provider import (
-    Provider,
     Wire,
     answering,
     cut_after,
@@ -31,38 +29,6 @@ Asking: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
 QUESTION = "How long is the pump covered?"
 SENTENCE = "The pump is covered for 24 months from delivery."
 MARKED = f"{SENTENCE} [1] It weighs 12 kg. [2]"
-
-
-@dataclass
-class Service:
-    client: httpx.Client
-    provider: Provider
-    openai: Any
-
-    def complete(self, *said: str, model: str = "frugal-rag-extract", **fields: Any) -> Any:
-        """Ask with the turns said so far, the user's first."""
-        roles = ("user", "assistant")
-        messages = [{"role": roles[i % 2], "content": text} for i, text in enumerate(said)]
-        asked = {"model": model, "messages": messages or [{"role": "user", "content": QUESTION}]}
-        return self.openai.chat.completions.create(**asked | fields)
-
-
-@contextmanager
-def service_of(client: httpx.Client, provider: Provider) -> Iterator[Service]:
-    with openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="sk-theirs") as theirs:
-        yield Service(client, provider, theirs)
-
-
-@pytest.fixture(scope="module")
-def service(asking: Asking, pump_corpus: object) -> Iterator[Service]:
-    with running_provider() as provider:
-        far = {"name": "far", "kind": "openai", "model": "tiny", "url": provider.url}
-        given = {"generators": [far], "if_unwritten": "error", "max_answer_tokens": 50}
-        with (
-            asking(pump_corpus, **given, deadline_seconds=4) as client,
-            service_of(client, provider) as service,
-        ):
-            yield service
 
 
 def chunks_of(stream: Any) -> list[Any]:
@@ -99,7 +65,7 @@ USER = {"role": "user", "content": QUESTION}
     ],
 )
 def test_what_is_not_offered_is_refused_by_name(
-    service: Service, fields: dict[str, Any], param: str | None
+    service: Any, fields: dict[str, Any], param: str | None
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         service.complete(**fields)
@@ -109,7 +75,7 @@ def test_what_is_not_offered_is_refused_by_name(
     assert body.error.type == "invalid_request_error"
 
 
-def test_an_unknown_model_is_told_as_such(service: Service) -> None:
+def test_an_unknown_model_is_told_as_such(service: Any) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         service.complete(model="gpt-7")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
@@ -119,7 +85,7 @@ def test_an_unknown_model_is_told_as_such(service: Service) -> None:
 @needs_generate
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_failing_model_is_an_error_of_the_server_asked_once(
-    service: Service, *, stream: bool
+    service: Any, *, stream: bool
 ) -> None:
     service.provider.always, service.provider.asked[:] = refusing(401), []
     with pytest.raises(openai.InternalServerError) as caught:
@@ -129,7 +95,7 @@ def test_a_failing_model_is_an_error_of_the_server_asked_once(
 
 
 @needs_generate
-def test_a_deadline_is_an_error_of_the_server(service: Service) -> None:
+def test_a_deadline_is_an_error_of_the_server(service: Any) -> None:
     service.provider.always, service.provider.asked[:] = dripping(0.05), []
     with pytest.raises(openai.InternalServerError) as caught:
         service.complete(model="frugal-rag-generate")
@@ -138,7 +104,7 @@ def test_a_deadline_is_an_error_of_the_server(service: Service) -> None:
 
 
 @needs_generate
-def test_the_patience_of_the_client_ends_the_generation(service: Service) -> None:
+def test_the_patience_of_the_client_ends_the_generation(service: Any) -> None:
     service.provider.always = dripping(0.05)
     service.provider.left.clear()
     with pytest.raises(openai.APITimeoutError):
@@ -149,9 +115,7 @@ def test_the_patience_of_the_client_ends_the_generation(service: Service) -> Non
 
 
 @needs_generate
-def test_an_error_in_the_middle_of_a_stream(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_in_the_middle_of_a_stream(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -163,7 +127,7 @@ def test_an_error_in_the_middle_of_a_stream(
 
 
 def test_a_fault_of_ours_has_the_form_of_their_errors(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -174,7 +138,7 @@ def test_a_fault_of_ours_has_the_form_of_their_errors(
     assert caught.value.code == "internal_error"
 
 
-def test_a_body_over_the_limit(service: Service) -> None:
+def test_a_body_over_the_limit(service: Any) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         service.complete("x" * 1_100_000)
     assert (caught.value.status_code, caught.value.code) == (413, "body_too_large")
@@ -184,13 +148,13 @@ def test_a_body_over_the_limit(service: Service) -> None:
 
 
 def test_a_spent_budget_is_a_rate_limit_that_is_not_asked_again(
-    asking: Asking, pump_corpus: object
+    asking: Asking, speaking: Any, pump_corpus: object
 ) -> None:
     limits = {"daily_joules": 1e-9, "once_spent": "refuse"}
     with (
         asking(pump_corpus, **limits) as client,
         running_provider() as provider,
-        service_of(client, provider) as service,
+        speaking(client, provider) as service,
     ):
         client.post("/v1/query", json={"question": QUESTION})  # a budget is spent by something
         with pytest.raises(openai.RateLimitError) as caught:
