@@ -14,6 +14,7 @@ from eval.collecting import cli as collecting
 from eval.commands import (
     breakeven,
     compare,
+    frontier,
     gate,
     judge,
     regions,
@@ -28,6 +29,7 @@ from rag.terminal import Parser, finished
 
 _COMMANDS = (
     *(run, compare, gate, sweep, report, judge, regions, breakeven, saved_baseline),
+    frontier,
     *(importing, collecting),
 )
 _LEFT_OFF = "interrupted: what was done is kept; run it again to go on from there"

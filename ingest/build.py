@@ -15,6 +15,7 @@ from ingest.metering import RunMeter
 from ingest.plan import ParseTask
 from ingest.vectors import VectorStore
 from rag.errors import LoadError, RagError
+from rag.generation import sharding_of
 from rag.protocols import Analyzer, Embedder
 from rag.settings import Settings
 from rag.types import Document
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rag.adapters.server_index import QdrantServerIndex
 
 # Raise it when a loader or the chunker gives other text or other chunks for the same file.
-PARSER_VERSION = 1
+PARSER_VERSION = 2  # 1: without the labels that a file names
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ class Toolkit:
         """Name of the settings that cut documents into chunks."""
         settings = self.settings
         return f"{PARSER_VERSION}|{settings.tokenizer}|{settings.chunk_tokens}"
+
+    @property
+    def sharding(self) -> str:
+        """Name of the tenants that have shards of their own; empty for an embedded index."""
+        on_server = self.settings.index == "server"
+        return sharding_of(self.settings.server_own_shards) if on_server else ""
 
     def vectorizer(self, store: VectorStore) -> Vectorizer | None:
         """Return what makes vectors, None in the lexical tier."""
@@ -167,9 +174,9 @@ def _server_index(settings: Settings, dimension: int | None) -> WritableIndex:
 
 def _server(settings: Settings, dimension: int | None) -> QdrantServerIndex:
     from rag.adapters.server_index import QdrantServerIndex
-    from rag.build import build_server_config
+    from rag.build_server import build_server_config
 
-    return QdrantServerIndex(build_server_config(settings, dimension))
+    return QdrantServerIndex(build_server_config(settings, dimension, writes=True))
 
 
 def _dense(settings: Settings) -> Dense | None:

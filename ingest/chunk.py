@@ -115,4 +115,5 @@ def _chunk(document: Document, piece: _Piece, places: _Places) -> Chunk:
         tags=document.tags,
         date=document.date,
         headlines=tuple(i for i, s in enumerate(piece.sentences) if s.start in places.headings),
+        access=document.access,
     )

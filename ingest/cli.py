@@ -1,4 +1,4 @@
-"""The command line: ``rag-ingest sync``, ``retry``, ``embed``, ``rollback``, ``prune``, ``status``.
+"""The command line: ``rag-ingest sync``, ``retry``, ``embed``, ``push``, ``rollback`` and so on.
 
 Stdout carries the result and nothing else; progress goes to stderr. Exit status: 0 all is well,
 1 files failed or the run did, 2 usage, 130 interrupted.
@@ -19,6 +19,7 @@ from rag.terminal import Parser, finished
 
 if TYPE_CHECKING:
     from ingest.green import Green
+    from ingest.labels import AccessRule
     from ingest.progress import Progress
     from ingest.sync import SyncRequest
     from rag.settings import Settings
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sync(commands)
     _add_retry(commands)
     _add_embed(commands)
+    _add_push(commands)
     _add_upkeep(commands)
     return parser
 
@@ -58,9 +60,29 @@ def _add_sync(commands: argparse._SubParsersAction[Parser]) -> None:
         help="remove this tenant's documents whose files under PATH are gone",
     )
     sync.add_argument("--dry-run", action="store_true", help="say what would be done")
+    _add_access_options(sync)
     _add_green_options(sync)
     _add_run_options(sync)
     sync.set_defaults(command=_sync)
+
+
+def _add_access_options(sync: Parser) -> None:
+    said = sync.add_mutually_exclusive_group()
+    said.add_argument(
+        "--access",
+        action="append",
+        metavar="LABEL",
+        help="only holders of this label may read what is under PATH, from now on; repeatable",
+    )
+    said.add_argument(
+        "--access-all", action="store_true", help="everybody may read what is under PATH again"
+    )
+    said.add_argument(
+        "--access-list",
+        type=Path,
+        metavar="FILE",
+        help='labels of files and folders: {"path": ["label"]}',
+    )
 
 
 def _add_green_options(sync: Parser) -> None:
@@ -91,6 +113,26 @@ def _add_embed(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     _add_common_options(embed)
     embed.set_defaults(command=_embed)
+
+
+def _add_push(commands: argparse._SubParsersAction[Parser]) -> None:
+    text = "copy the published embedded index, of all tenants, to the Qdrant server"
+    push = commands.add_parser("push", help=text, description=f"{text.capitalize()}.")
+    push.add_argument(
+        "--questions", type=int, default=50, metavar="N", help="ask so many of both (default: 50)"
+    )
+    push.add_argument(
+        "--agreement",
+        type=float,
+        default=0.9,
+        metavar="SHARE",
+        help="passages that both must have in common (default: 0.9)",
+    )
+    push.add_argument(
+        "--replace", action="store_true", help="take over a collection that holds something"
+    )
+    _add_common_options(push)
+    push.set_defaults(command=_push)
 
 
 def _add_upkeep(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -144,8 +186,21 @@ def _sync(options: argparse.Namespace) -> int:
     if not options.when_green and (options.deadline or options.expect or options.forecast):
         remedy = "add --when-green, or leave them out"
         raise UsageError("nothing waits", "--deadline, --expect, --forecast", remedy)
-    request = SyncRequest(tuple(options.paths), delete_missing=options.delete_missing)
+    request = SyncRequest(
+        tuple(options.paths), delete_missing=options.delete_missing, access=_access(options)
+    )
     return _work(options, request, dry_run=options.dry_run, when_green=options.when_green)
+
+
+def _access(options: argparse.Namespace) -> tuple[AccessRule, ...]:
+    from ingest.labels import AccessRule, read_access_list
+
+    if options.access_list:
+        return read_access_list(options.access_list)
+    if not (options.access or options.access_all):
+        return ()
+    labels = tuple(options.access or ())
+    return tuple(AccessRule(str(path), labels) for path in options.paths)
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -201,6 +256,19 @@ def _embed(options: argparse.Namespace) -> int:
     _check_there(settings.data_dir / settings.collection)
     report = embed(request, build_toolkit(settings), _progress(settings, metered=True))
     _show(options, recorded_embed(settings, report))
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from ingest.build_push import build_push
+    from ingest.push import PushRequest, push
+    from ingest.recording import recorded_push
+
+    request = PushRequest(options.questions, options.agreement, options.replace)
+    settings = _settings(options)
+    _check_there(settings.data_dir / settings.collection)
+    report = push(request, build_push(settings), _progress(settings, metered=True))
+    _show(options, recorded_push(settings, report))
     return 0
 
 

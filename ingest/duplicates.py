@@ -1,30 +1,42 @@
 """Which occurrence of each content is stored, and what that changes in the index.
 
-The same text under the same headings, with the same tags and date, is stored once per tenant:
-where it stood before if it still stands there, else in the document with the smallest id. The
-others are named in ``Chunk.also_in``. A content that nearly repeats an earlier one is marked, and
-left out if so asked.
+The same text under the same headings, with the same tags, date and labels, is stored once per
+tenant: where it stood before if it still stands there, else in the document with the smallest id.
+The others are named in ``Chunk.also_in``. A content that nearly repeats an earlier one of the same
+labels is marked, and left out if so asked: whoever may read the one may read the other.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.dedupe import NearDuplicates
-from ingest.manifest import Manifest, read_spans
+from ingest.manifest import DocumentRecord, Manifest, read_spans
 from ingest.sketches import add_sketches, remove_sketches
+from rag.labels import Labels
 from rag.types import Chunk
 
-_CHUNKS = """
-SELECT p.tenant, o.chunk_id, o.doc_id, d.title, c.text, o.start, o.tokens, o.sentences,
-       o.headlines, o.headings, o.page, d.tags, d.date, o.digest
+_FIELDS = """
+SELECT o.tenant, o.chunk_id, o.doc_id, d.title, c.text, o.start, o.tokens, o.sentences,
+       o.headlines, o.headings, o.page, d.tags, d.date, d.access, o.digest
+"""
+_CHUNKS = f"""
+{_FIELDS}
 FROM points p
 JOIN occurrences o ON o.tenant=p.tenant AND o.doc_id=p.doc_id AND o.start=p.start
 JOIN documents d ON d.tenant=p.tenant AND d.doc_id=p.doc_id
 JOIN contents c ON c.tenant=p.tenant AND c.digest=p.digest
+"""
+_OF_DOCUMENT = f"""
+{_FIELDS}
+FROM occurrences o INDEXED BY sqlite_autoindex_occurrences_1
+JOIN documents d ON d.tenant=o.tenant AND d.doc_id=o.doc_id
+JOIN contents c ON c.tenant=o.tenant AND c.digest=o.digest
+WHERE o.tenant=? AND o.doc_id=? ORDER BY o.start
 """
 
 
@@ -46,8 +58,17 @@ class PointChanges:
 def content_digest(chunk: Chunk) -> str:
     """Return 32 hexadecimal digits, equal for chunks that are stored once for all."""
     parts = (chunk.text, *chunk.headings, "\0", *chunk.tags, "\0", chunk.date or "")
+    parts += ("\0", *chunk.access) if chunk.access else ()
     data = "\0".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def relabel(manifest: Manifest, tenant: str, record: DocumentRecord, labels: Labels) -> None:
+    """Give a document other labels, without its file being read again."""
+    rows = manifest.connection.execute(_OF_DOCUMENT, (tenant, record.doc_id)).fetchall()
+    chunks = [replace(chunk, access=labels) for _, chunk in _read_chunks(manifest, iter(rows))]
+    held = [(content_digest(chunk), chunk) for chunk in chunks]
+    manifest.put_document(tenant, replace(record, access=labels), held)
 
 
 def needs_other_dropping(manifest: Manifest, tenant: str, *, drop: bool) -> bool:
@@ -153,21 +174,21 @@ def _forget_orphans(manifest: Manifest, tenant: str) -> None:
 def _compare(
     manifest: Manifest, tenant: str, waiting: list[str], known: Callable[[], NearDuplicates]
 ) -> list[tuple[str, str, str]]:
-    db, near = manifest.connection, known()
+    db, near = manifest.connection, defaultdict[str, NearDuplicates](known)  # by their labels
     for content in sorted(add_sketches(manifest, tenant, waiting)):
         row = db.execute(
-            "SELECT digest, text FROM contents"
+            "SELECT access, digest, text FROM contents"
             " WHERE id=? AND tenant=? AND NOT fresh AND near IS NULL",
             (content, tenant),
         ).fetchone()
         if row is not None:
-            near.add(*row)
+            near[row[0]].add(*row[1:])
     found = []
     for digest in waiting:
-        (text,) = db.execute(
-            "SELECT text FROM contents WHERE tenant=? AND digest=?", (tenant, digest)
+        access, text = db.execute(
+            "SELECT access, text FROM contents WHERE tenant=? AND digest=?", (tenant, digest)
         ).fetchone()
-        earlier = near.add(digest, text)
+        earlier = near[access].add(digest, text)
         if earlier is not None and earlier != digest:
             found.append((earlier, tenant, digest))
     return found
@@ -204,7 +225,9 @@ def _measure(manifest: Manifest, count_terms: Callable[[Chunk], int]) -> None:
         " CROSS JOIN points p ON p.tenant=t.tenant AND p.digest=t.digest"
     ).fetchall()
     for tenant, chunk in chunks_of(manifest, tuple(rows)):
-        fingerprint = hashlib.sha256(repr(chunk).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        # As it was before there were labels, or all that has none would be written anew.
+        shown = repr(chunk).replace(", access=())", ")")
+        fingerprint = hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         earlier = db.execute(
             "SELECT terms FROM temp.earlier WHERE tenant=? AND chunk_id=? AND fingerprint=?",
             (tenant, chunk.id, fingerprint),
@@ -249,7 +272,7 @@ def _read_chunks(
 
 def _chunk(fields: list[str], also_in: tuple[str, ...]) -> Chunk:
     chunk_id, doc_id, title, text, start, tokens, sentences, headlines, *rest = fields
-    headings, page, tags, date = rest
+    headings, page, tags, date, access = rest
     return Chunk(
         id=chunk_id,
         doc_id=doc_id,
@@ -265,4 +288,5 @@ def _chunk(fields: list[str], also_in: tuple[str, ...]) -> Chunk:
         date=date,
         also_in=also_in,
         headlines=tuple(json.loads(headlines)),
+        access=tuple(json.loads(access)),
     )

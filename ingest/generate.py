@@ -15,6 +15,7 @@ from ingest.duplicates import (
     PointChanges,
     chunks_of,
     mark_near_duplicates,
+    relabel,
     resolve_points,
     stored_chunks,
 )
@@ -60,6 +61,8 @@ def shape_change(current: Generation | None, toolkit: Toolkit) -> str | None:
     shape, dense = current.shape, toolkit.dense
     if shape.index != toolkit.settings.index:
         return f"the index moves from {shape.index} to {toolkit.settings.index}"
+    if shape.sharding != toolkit.sharding:
+        return f"tenants with shards of their own are {toolkit.sharding or 'none'} from now on"
     if shape.terms != TERMS_VERSION:
         return "index terms changed with the release: all chunks get theirs anew"
     if shape.embedder != (dense.fingerprint if dense else None):
@@ -93,11 +96,12 @@ class GenerationMaker:
         """
         with self._staged() as (staging, manifest):
             manifest.add_roots(rules.tenant, roots)
-            intake = self._take_in(manifest, plan, rules)
+            ruled = _remember_access(manifest, plan, rules.tenant)
+            intake = self._take_in(manifest, plan, replace(rules, access=plan.access))
             changes = self._resolve(manifest, rules.tenant)
             rebuild = self._rebuild_reason(manifest)
             notes = (rebuild,) if rebuild else ()
-            edited = intake.documents or intake.emptied or plan.removed or plan.moved
+            edited = ruled or intake.documents or intake.emptied or plan.edits
             awaited = awaits_vectors(self._current, self._toolkit)
             if not (edited or changes or rebuild or awaited or self._pending.exists()):
                 discard_staging(self._dir)
@@ -134,8 +138,12 @@ class GenerationMaker:
     def _take_in(self, manifest: Manifest, plan: Plan, rules: Rules) -> Intake:
         for doc_id, path in plan.moved:
             manifest.move_document(rules.tenant, doc_id, path)
-        for doc_id in plan.removed:
+        for doc_id in (*plan.removed, *sorted(plan.withdrawn)):
             manifest.remove_document(rules.tenant, doc_id)
+        gone = {*plan.removed}
+        for record, labels in plan.relabelled:
+            if record.doc_id not in gone:
+                relabel(manifest, rules.tenant, record, labels)
         with self._progress.stage("parse", len(plan.tasks), "files") as advance:
             return take_in(manifest, plan.tasks, rules, self._toolkit, advance)
 
@@ -245,6 +253,7 @@ class GenerationMaker:
             chunk_tokens=settings.chunk_tokens,
             mean_length=old.mean_length if old else _mean_length(manifest),
             terms=TERMS_VERSION,
+            sharding=self._toolkit.sharding,
         )
 
     def _measured_dimension(self, manifest: Manifest, vectorizer: Vectorizer | None) -> int | None:
@@ -283,6 +292,14 @@ class GenerationMaker:
             )
             self._pending.end()
         return generation
+
+
+def _remember_access(manifest: Manifest, plan: Plan, tenant: str) -> bool:
+    """Write down the rules of a plan; returns whether they are others."""
+    if manifest.access_rules(tenant) == plan.access:
+        return False
+    manifest.set_access_rules(tenant, plan.access)
+    return True
 
 
 def _with_waiting(manifest: Manifest, changes: PointChanges) -> PointChanges:

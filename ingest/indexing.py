@@ -111,7 +111,7 @@ class Vectorizer:
         return found
 
     def _missing(self, chunks: Iterable[Chunk], advance: Advance) -> Iterator[Chunk]:
-        for batch in _batches(chunks):
+        for batch in in_batches(chunks):
             known = self._store.get_many(self._fingerprint, batch)
             self._cached += len(known)
             advance(len(known))
@@ -156,7 +156,7 @@ def write_points(
 ) -> None:
     """Store chunks, given with their tenants, in batches; the manifest is told of their vectors."""
     for tenant, theirs in groupby(chunks, key=lambda pair: pair[0]):
-        for batch in _batches(chunk for _, chunk in theirs):
+        for batch in in_batches(chunk for _, chunk in theirs):
             points = maker.points(tenant, batch)
             index.upsert(points)
             if maker.vectors:
@@ -168,7 +168,7 @@ def write_points(
 def delete_points(index: WritableIndex, points: Sequence[tuple[str, str]]) -> None:
     """Remove points given as tenant and chunk id."""
     for tenant, theirs in groupby(sorted(points), key=lambda pair: pair[0]):
-        for batch in _batches(chunk_id for _, chunk_id in theirs):
+        for batch in in_batches(chunk_id for _, chunk_id in theirs):
             index.delete(tenant, batch)
 
 
@@ -192,7 +192,7 @@ def verify(
     sample = points[:: max(1, len(points) // _SAMPLE)]
     _check_stored(index, manifest, (*changes.upserted, *sample), dense=maker.vectors is not None)
     for tenant, theirs in groupby(changes.deleted, key=lambda pair: pair[0]):
-        for batch in _batches(chunk_id for _, chunk_id in theirs):
+        for batch in in_batches(chunk_id for _, chunk_id in theirs):
             if index.fetch(tenant, batch):
                 raise _mismatch("a deleted chunk is still there")
     _probe(index, manifest, sample[:: max(1, len(sample) // _PROBES)], maker)
@@ -204,7 +204,7 @@ def _check_stored(
     waiting = set(manifest.unembedded())
     unique = tuple(dict.fromkeys(sorted(points)))
     for tenant, theirs in groupby(chunks_of(manifest, unique), key=lambda pair: pair[0]):
-        for batch in _batches(chunk for _, chunk in theirs):
+        for batch in in_batches(chunk for _, chunk in theirs):
             stored = index.fetch(tenant, [chunk.id for chunk in batch])
             if [_place(item.chunk) for item in stored] != [_place(chunk) for chunk in batch]:
                 raise _mismatch(f"chunks of tenant {tenant} are missing or altered")
@@ -237,7 +237,10 @@ def _probe(
 
 
 def _place(chunk: Chunk) -> tuple[object, ...]:
-    return chunk.id, chunk.doc_id, chunk.title, chunk.start, chunk.text, chunk.also_in
+    return (
+        *(chunk.id, chunk.doc_id, chunk.title, chunk.start, chunk.text),
+        *(chunk.also_in, chunk.access),
+    )
 
 
 def _mismatch(value: str) -> IndexStateError:
@@ -250,7 +253,8 @@ def _generator(results: Iterator[Embedded]) -> Generator[Embedded, None, None]:
     yield from results
 
 
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def in_batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Yield lists of at most as many items as an index is given at once."""
     remaining = iter(items)
     while batch := list(islice(remaining, _BATCH)):
         yield batch

@@ -1,13 +1,16 @@
 """What a generation was made of: documents, every place a chunk's content stands, index points.
 
-``documents``    one row per indexed file: where it lies, what it held, how it was cut
+``documents``    one row per indexed file: where it lies, what it held, how it was cut, the labels
+                 that it names itself and those that hold
 ``contents``     each distinct chunk content of a tenant once, with its text; ``near`` is the
-                 content that it nearly repeats, ``fresh`` that it was not compared yet
+                 content that it nearly repeats, ``fresh`` that it was not compared yet,
+                 ``access`` the labels of all documents that hold it
 ``occurrences``  every place where a content stands; several are exact duplicates
 ``points``       what the index holds: one occurrence of each content that is kept
 ``unembedded``   points without vectors in an index that has them: they wait for rag-ingest embed
 ``sketches``     hashes that nearly equal contents share, to find them without reading all
 ``roots``        the folders that document ids are relative to
+``access_rules`` labels that files and folders were given; see ``ingest.labels``
 ``touched``      contents whose point has to be looked at again; empty once published
 
 A published manifest is only read. A writer works on a copy that is thrown away if it dies, so
@@ -23,7 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ingest.labels import AccessRules
+from ingest.unlabelled import add_labels, show_labels
 from rag.errors import IndexStateError
+from rag.labels import Labels
 from rag.types import Chunk, Span
 
 _SCHEMA = """
@@ -31,10 +37,11 @@ CREATE TABLE IF NOT EXISTS roots (tenant TEXT, path TEXT, PRIMARY KEY (tenant, p
 CREATE TABLE IF NOT EXISTS documents (
   tenant TEXT, doc_id TEXT, path TEXT, size INTEGER, sha256 TEXT, shape TEXT,
   title TEXT, media_type TEXT, tags TEXT, date TEXT,
+  own_access TEXT NOT NULL DEFAULT '[]', access TEXT NOT NULL DEFAULT '[]',
   PRIMARY KEY (tenant, doc_id), UNIQUE (tenant, path)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS contents (
   id INTEGER PRIMARY KEY, tenant TEXT, digest TEXT, text TEXT, near TEXT, dropped INTEGER DEFAULT 0,
-  fresh INTEGER DEFAULT 1, UNIQUE (tenant, digest));
+  fresh INTEGER DEFAULT 1, access TEXT NOT NULL DEFAULT '[]', UNIQUE (tenant, digest));
 CREATE INDEX IF NOT EXISTS fresh_ones ON contents (tenant) WHERE fresh;
 CREATE INDEX IF NOT EXISTS near_ones ON contents (tenant, dropped) WHERE near IS NOT NULL;
 CREATE TABLE IF NOT EXISTS occurrences (
@@ -54,7 +61,10 @@ CREATE TABLE IF NOT EXISTS touched (tenant TEXT, digest TEXT, PRIMARY KEY (tenan
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """One indexed file; ``shape`` names the settings that cut it into chunks."""
+    """One indexed file; ``shape`` names the settings that cut it into chunks.
+
+    ``own_access`` are the labels that the file names, ``access`` those that hold, both sorted.
+    """
 
     doc_id: str
     path: str
@@ -65,6 +75,8 @@ class DocumentRecord:
     media_type: str
     tags: tuple[str, ...]
     date: str | None
+    own_access: Labels = ()
+    access: Labels = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ class Manifest:
             uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
             connection = sqlite3.connect(uri, uri=True)
             connection.execute("SELECT count(*) FROM roots").fetchone()
+            show_labels(connection)
         except sqlite3.Error as exc:
             raise IndexStateError(
                 "manifest cannot be read", f"{path} ({exc})", "run rag-ingest rollback"
@@ -120,6 +133,7 @@ class Manifest:
             connection.execute("PRAGMA journal_mode=OFF")
             connection.execute("PRAGMA synchronous=OFF")
             connection.executescript(_SCHEMA)
+            add_labels(connection)
         except sqlite3.Error as exc:
             raise IndexStateError(
                 "manifest cannot be written", f"{path} ({exc})", "free disk space and run again"
@@ -131,6 +145,7 @@ class Manifest:
         """Return a manifest without documents, in memory."""
         connection = sqlite3.connect(":memory:")
         connection.executescript(_SCHEMA)
+        add_labels(connection)
         return cls(connection)
 
     @property
@@ -159,18 +174,33 @@ class Manifest:
         rows = [(tenant, path) for path in paths]
         self._db.executemany("INSERT OR IGNORE INTO roots VALUES (?, ?)", rows)
 
+    def access_rules(self, tenant: str) -> AccessRules:
+        """Return the labels that a tenant's files and folders were given."""
+        rows = self._db.execute(
+            "SELECT path, labels FROM access_rules WHERE tenant=? ORDER BY path", (tenant,)
+        )
+        return AccessRules({path: tuple(json.loads(labels)) for path, labels in rows})
+
+    def set_access_rules(self, tenant: str, rules: AccessRules) -> None:
+        """Remember a tenant's rules in place of all earlier ones."""
+        rows = [(tenant, path, json.dumps(labels)) for path, labels in rules.by_path.items()]
+        self._db.execute("DELETE FROM access_rules WHERE tenant=?", (tenant,))
+        self._db.executemany("INSERT INTO access_rules VALUES (?,?,?)", rows)
+
     def documents(self, tenant: str) -> Iterator[DocumentRecord]:
         """Yield a tenant's documents by id."""
         rows = self._db.execute(
-            "SELECT doc_id, path, size, sha256, shape, title, media_type, tags, date"
-            " FROM documents WHERE tenant=? ORDER BY doc_id",
+            "SELECT doc_id, path, size, sha256, shape, title, media_type, tags, date, own_access,"
+            " access FROM documents WHERE tenant=? ORDER BY doc_id",
             (tenant,),
         )
-        for doc_id, path, size, sha256, shape, title, media_type, tags, date in rows:
+        for doc_id, path, size, sha256, shape, title, media_type, tags, date, own, access in rows:
             yield DocumentRecord(
                 *(doc_id, path, size, sha256, shape, title, media_type),
                 tags=tuple(json.loads(tags)),
                 date=date,
+                own_access=tuple(json.loads(own)),
+                access=tuple(json.loads(access)),
             )
 
     def put_document(
@@ -179,15 +209,16 @@ class Manifest:
         """Store a document and its chunks, each with its content digest, in place of the old."""
         self.remove_document(tenant, record.doc_id)
         self._db.execute(
-            "INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO documents VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(tenant, record.doc_id, record.path, record.size, record.sha256, record.shape),
                 *(record.title, record.media_type, json.dumps(record.tags), record.date),
+                *(json.dumps(record.own_access), json.dumps(record.access)),
             ),
         )
         self._db.executemany(
-            "INSERT OR IGNORE INTO contents (tenant, digest, text) VALUES (?,?,?)",
-            [(tenant, digest, chunk.text) for digest, chunk in chunks],
+            "INSERT OR IGNORE INTO contents (tenant, digest, text, access) VALUES (?,?,?,?)",
+            [(tenant, digest, chunk.text, json.dumps(chunk.access)) for digest, chunk in chunks],
         )
         self._db.executemany(
             "INSERT INTO occurrences VALUES (?,?,?,?,?,?,?,?,?,?)",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ingest.deadletter import DeadLetter, LetterStatus
 from ingest.digests import FileDigests
+from ingest.labels import AccessRules
 from ingest.manifest import DocumentRecord, Manifest
 from ingest.scan import FoundFile, Scan, is_gone, is_under
 from rag.errors import LoadError, ParseLimitError, RagError
+from rag.labels import Labels
 
 Why: TypeAlias = Literal["new", "changed", "settings", "retry"]
 
@@ -22,7 +24,8 @@ Why: TypeAlias = Literal["new", "changed", "settings", "retry"]
 class Rules:
     """What decides whether a file is parsed.
 
-    ``shape`` names the settings that cut documents into chunks; ``largest`` is in bytes.
+    ``shape`` names the settings that cut documents into chunks; ``largest`` is in bytes;
+    ``access`` says who may read what.
     """
 
     tenant: str
@@ -30,6 +33,12 @@ class Rules:
     largest: int
     retry: bool = False
     delete_missing: bool = False
+    access: AccessRules = field(default_factory=AccessRules)
+
+    def shape_of(self, path: str) -> str:
+        """Name of all that decides about a file and is no part of it."""
+        labels = self.access.given(path)
+        return f"{self.shape}|{','.join(labels)}" if labels else self.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,9 @@ class Plan:
     """The work of one run, in the order of paths.
 
     ``letters`` are those that hold after planning, for this tenant's scanned files; ``removed``
-    are documents to delete, ``missing`` those that are gone and stay.
+    are documents to delete, ``missing`` those that are gone and stay. ``relabelled`` are documents
+    of other labels from now on, ``withdrawn`` those that have none that could hold. ``access`` are
+    the rules after it, with those of files that were moved.
     """
 
     tasks: list[ParseTask] = field(default_factory=list)
@@ -58,6 +69,14 @@ class Plan:
     letters: list[DeadLetter] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    relabelled: list[tuple[DocumentRecord, Labels]] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
+    access: AccessRules = field(default_factory=AccessRules)
+
+    @property
+    def edits(self) -> bool:
+        """Whether documents change beside those that are parsed."""
+        return bool(self.removed or self.moved or self.relabelled or self.withdrawn)
 
     def count(self, why: Why) -> int:
         """Return how many files are parsed for this reason."""
@@ -82,7 +101,9 @@ class Planner:
             if letter.doc_id and letter.doc_id not in self._path_of
         }
         self._roots = manifest.roots(rules.tenant)
-        self._plan = Plan()
+        self._plan = Plan(access=rules.access)
+        self._same: set[str] = set()
+        self._ruled = self._ruled_by_digest()
 
     def plan(self, scan: Scan) -> Plan:
         """Return what to do about a scan."""
@@ -98,7 +119,30 @@ class Planner:
             if path not in found and scan.covers(path) and not scan.may_exist(path):
                 gone = self._plan.removed if self._rules.delete_missing else self._plan.missing
                 gone.append(record.doc_id)
+        self._settle_labels()
         return self._plan
+
+    def _settle_labels(self) -> None:
+        """Find the documents whose labels changed, whatever became of their files."""
+        plan, rules = self._plan, replace(self._rules, access=self._plan.access)
+        parsed = {task.doc_id for task in plan.tasks}
+        for record in self._documents:
+            path = self._path_of[record.doc_id]
+            try:
+                labels = rules.access.joined(path, record.own_access)
+            except LoadError as exc:
+                plan.withdrawn.add(record.doc_id)
+                failed = Failed(path, record.doc_id, record.sha256, keeps_earlier=False)
+                if record.doc_id not in parsed:
+                    plan.letters = [letter for letter in plan.letters if letter.path != path]
+                    plan.letters.append(letter_for(rules, failed, exc, attempts=1))
+                continue
+            if labels != record.access:
+                plan.relabelled.append((replace(record, path=path), labels))
+        plan.tasks = [
+            replace(t, known=t.known and t.doc_id not in plan.withdrawn) for t in plan.tasks
+        ]
+        plan.unchanged = len(self._same - plan.withdrawn)
 
     def _consider(self, file: FoundFile) -> None:
         try:
@@ -107,10 +151,11 @@ class Planner:
             doc_id = self._id_of(file, "")
             self._plan.letters.append(self._failure(file.path, doc_id, exc))
             return
+        self._carry_labels(file.path, digest)
         doc_id = self._id_of(file, digest)
         record, letter = self._by_path.get(file.path), self._letters.get(file.path)
         if record and (record.sha256, record.shape) == (digest, self._rules.shape):
-            self._plan.unchanged += 1
+            self._same.add(record.doc_id)
             return
         if letter and self._holds(letter, digest):
             self._plan.letters.append(letter)
@@ -123,10 +168,27 @@ class Planner:
             )
         )
 
+    def _carry_labels(self, path: str, digest: str) -> None:
+        """Let what was moved to where no rule is keep the labels of where it lay."""
+        if path in self._by_path:
+            return
+        for earlier in self._ruled.get(digest, ()):
+            if is_gone(earlier):
+                self._plan.access = self._plan.access.moved(earlier, path)
+
+    def _ruled_by_digest(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in (*self._by_path, *self._letters):
+            if self._rules.access.given(path):
+                for digest in self._contents(path):
+                    found.setdefault(digest, []).append(path)
+        return found
+
     def _holds(self, letter: DeadLetter, digest: str) -> bool:
         if self._rules.retry and letter.status == "failed":
             return False
-        return (letter.sha256, letter.shape) == (digest, self._rules.shape)
+        rules = replace(self._rules, access=self._plan.access)
+        return (letter.sha256, letter.shape) == (digest, rules.shape_of(letter.path))
 
     def _digest(self, file: FoundFile) -> str:
         if file.size > self._rules.largest:
@@ -209,7 +271,7 @@ def letter_for(
         doc_id=failed.doc_id,
         status=status,
         sha256=failed.sha256,
-        shape=rules.shape,
+        shape=rules.shape_of(failed.path),
         error=type(error).__name__,
         cause=f"{error.what}: {error.value}",
         remedy=error.remedy,

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,8 +188,9 @@ def _lock(handle: int, collection_dir: Path) -> None:
         raise IndexStateError(
             f"another rag-ingest works on {collection_dir}", f"process {holder}", "wait for its end"
         ) from exc
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+    with suppress(OSError):  # on a full disk nobody can be told who holds it; the lock holds
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
 
 
 def _clear(collection_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ingest.embed import EmbedReport
+from ingest.push_report import PushReport
 from ingest.report import StageCost, SyncReport
 from rag.ledger_run import Run, RunStage
 from rag.recording import record_run
@@ -34,6 +35,13 @@ def recorded_embed(settings: Settings, report: EmbedReport) -> EmbedReport:
     """Return the report of a run that is now in the ledger; a note says so where it is not."""
     published = report.generation if report.published else None
     if _record(settings, report.stages, report.impact, report.sci.chunks, published):
+        return report
+    return replace(report, notes=(*report.notes, _UNWRITTEN))
+
+
+def recorded_push(settings: Settings, report: PushReport) -> PushReport:
+    """Return the report of a push that is now in the ledger; a note says so where it is not."""
+    if _record(settings, report.stages, report.impact, report.copied, report.generation):
         return report
     return replace(report, notes=(*report.notes, _UNWRITTEN))
 

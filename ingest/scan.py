@@ -1,9 +1,10 @@
 """The files under the paths that were given, and what was passed over and why.
 
 Hidden files and folders, version control's own folders and the collections' data are passed over,
-whatever way leads there. Links to files are read as files. Links to folders are followed after all
-real folders were read, and no folder is read twice, so a loop of links ends and a file keeps its
-real name. A path that is given keeps the name it is given by, so that a link can be set anew.
+whatever way leads there; but a folder of uploads in that data is read where it is itself given.
+Links to files are read as files. Links to folders are followed after all real folders were read,
+and no folder is read twice, so a loop of links ends and a file keeps its real name. A path that is
+given keeps the name it is given by, so that a link can be set anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from rag.errors import UsageError
+from rag.uploads import FOLDER
 
 _VERSION_CONTROL = frozenset({"CVS", "RCS", "SCCS", "_darcs"})
 _OWN_DATA = "the index's own data"
@@ -99,7 +101,7 @@ def scan(paths: Sequence[Path], *, own_data: Path, may_be_gone: Callable[[str], 
     walk = _Walk(os.path.realpath(own_data))
     scopes: list[str] = []
     for path in paths:
-        given = _absolute(path)
+        given = absolute(path)
         if not (_may_exist(given) or may_be_gone(given)):
             raise UsageError("no such file or folder", path, "check the path")
         if any(is_under(given, scope) for scope in scopes):
@@ -112,7 +114,7 @@ def scan(paths: Sequence[Path], *, own_data: Path, may_be_gone: Callable[[str], 
     return walk.result(tuple(scopes))
 
 
-def _absolute(path: Path) -> str:
+def absolute(path: Path) -> str:
     """Return a path with its links as they are, but for those before a ``..``."""
     parts = (Path.cwd() / path).parts
     after = max((i + 1 for i, part in enumerate(parts) if part == ".."), default=1)
@@ -148,7 +150,7 @@ class _Walk:
     def start(self, scope: str) -> None:
         """Begin with one of the paths given."""
         before = len(self.files) + len(self._links) + len(self.unreadable)
-        if self._is_own(scope):
+        if self._is_own(scope) and not self._is_uploaded(scope):
             self.skipped.append(PassedOver(scope, _OWN_DATA))
             self.notes.append(f"{_OWN_DATA}, not read: {scope}")
             return
@@ -220,6 +222,12 @@ class _Walk:
         inside = real.relative_to(own).parts
         # Documents may lie beside the collections, as where the data directory is the project's.
         return not inside or (own / inside[0] / "generations").is_dir()
+
+    def _is_uploaded(self, path: str) -> bool:
+        """Return whether a path is a tenant's folder of uploads, or a file in it."""
+        parts = Path(os.path.realpath(path)).relative_to(self.own_data).parts
+        within = len(parts) in {3, 4} and parts[1] == FOLDER
+        return within and parts[2][0].isalnum()  # what is no tenant's begins otherwise
 
     def _file(self, path: str, root: str, stat: Callable[[], os.stat_result]) -> None:
         try:

@@ -10,6 +10,7 @@ from ingest.manifest import Manifest
 from ingest.publish import list_generations
 from rag.demand import DEMAND, read_demand
 from rag.generation import Generation, IndexShape, read_current
+from rag.labels import Labels
 from rag.settings import Settings
 
 
@@ -18,7 +19,8 @@ class Status:
     """The published generation, one tenant's part of it, and its files that are not in it.
 
     ``generation`` is None if nothing is published; ``generations`` are all that are kept.
-    ``waiting`` chunks have no vectors yet, ``asked`` of them were needed by questions.
+    ``waiting`` chunks have no vectors yet, ``asked`` of them were needed by questions. ``labelled``
+    documents are not for everybody; ``access`` has the rules of files and folders by path.
     """
 
     collection: str
@@ -32,6 +34,8 @@ class Status:
     waiting: int
     asked: int
     duplicates: int
+    labelled: int
+    access: dict[str, Labels]
     generations: tuple[int, ...]
     failures: tuple[DeadLetter, ...]
     skipped: int
@@ -53,6 +57,7 @@ class Status:
             f"  chunks      {self.chunks:,} ({self.tokens:,} tokens), {self.duplicates:,} repeated",
             f"  made with   tier {self.shape.tier}, vectors {vectors}, {cut}",
             *self._vector_lines(),
+            *self._access_lines(),
             f"  kept        {', '.join(map(str, self.generations))}",
         ]
         return "\n".join([*lines, *self._failure_lines()])
@@ -63,6 +68,14 @@ class Status:
         share = (self.chunks - self.waiting) / self.chunks
         wait = f"{self.waiting:,} wait for rag-ingest embed, {self.asked:,} of them asked for"
         return [f"  embedded    {share:.0%} of the chunks; {wait}"]
+
+    def _access_lines(self) -> list[str]:
+        if not (self.labelled or self.access):
+            return []
+        return [f"  labelled    {self.labelled:,} documents are not for everybody"] + [
+            f"  access      {path}: {', '.join(labels) or 'everybody'}"
+            for path, labels in self.access.items()
+        ]
 
     def _failure_lines(self) -> list[str]:
         lines = [f"  not indexed {len(self.failures):,} failed, {self.skipped:,} skipped"]
@@ -82,6 +95,8 @@ def collection_status(settings: Settings) -> Status:
     letters = [x for x in read_letters(directory) if x.tenant == settings.tenant]
     with _manifest(current) as manifest:
         totals = manifest.totals(settings.tenant)
+        labelled = sum(bool(record.access) for record in manifest.documents(settings.tenant))
+        access = dict(manifest.access_rules(settings.tenant).by_path)
         waiting = {chunk_id for _, chunk_id in manifest.unembedded(settings.tenant)}
     asked = read_demand(directory / DEMAND, settings.tenant)
     return Status(
@@ -96,6 +111,8 @@ def collection_status(settings: Settings) -> Status:
         waiting=len(waiting),
         asked=len(waiting & asked.keys()),
         duplicates=totals.occurrences - totals.chunks,
+        labelled=labelled,
+        access=access,
         generations=list_generations(directory),
         failures=tuple(letter for letter in letters if letter.status == "failed"),
         skipped=sum(letter.status == "skipped" for letter in letters),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ingest.build import Toolkit, largest_file
@@ -17,15 +17,18 @@ from ingest.deadletter import DeadLetter, read_letters, write_letters
 from ingest.digests import FileDigests
 from ingest.duplicates import needs_other_dropping
 from ingest.generate import GenerationMaker, Made, awaits_vectors, shape_change
+from ingest.labels import AccessRule, AccessRules
 from ingest.manifest import Manifest, ManifestTotals
 from ingest.pending import Pending
 from ingest.plan import Plan, Planner, Rules
 from ingest.progress import Progress
 from ingest.publish import prune, writing
 from ingest.report import ChunkCounts, DuplicateCounts, FileCounts, SyncReport, chunk_rate
-from ingest.scan import Scan, is_under, scan
+from ingest.scan import Scan, absolute, is_under, scan
+from ingest.uploads import uploaded
 from rag.errors import UsageError
 from rag.generation import Generation, read_current
+from rag.labels import checked_labels
 
 _DIGESTS = "digests.sqlite"
 
@@ -34,12 +37,14 @@ _DIGESTS = "digests.sqlite"
 class SyncRequest:
     """What a run is asked to do.
 
-    With ``retry`` the paths are those of the tenant's failed files, whatever was given.
+    With ``retry`` the paths are those of the tenant's failed files, whatever was given. ``access``
+    are rules to remember, beside those of earlier runs.
     """
 
     paths: tuple[Path, ...] = ()
     delete_missing: bool = False
     retry: bool = False
+    access: tuple[AccessRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +114,46 @@ def _survey(request: SyncRequest, toolkit: Toolkit, progress: Progress) -> _Surv
     settings, directory = toolkit.settings, toolkit.collection_dir
     current, letters = read_current(directory), read_letters(directory)
     digests = FileDigests.load(directory / _DIGESTS)
-    rules = Rules(
-        tenant=settings.tenant,
-        shape=toolkit.shape,
-        largest=largest_file(settings),
-        retry=request.retry,
-        delete_missing=request.delete_missing,
-    )
     with _manifest_of(current) as manifest:
+        rules = _rules(request, toolkit, manifest.access_rules(settings.tenant))
         with progress.stage("scan"):
             found = scan(
                 _paths(request, rules.tenant, letters),
                 own_data=settings.data_dir,
                 may_be_gone=_may_be_gone(request, manifest, rules.tenant),
             )
+            sent = uploaded(found, digests, settings)
         with progress.stage("plan"):
+            found, before = sent.found, rules.access
+            rules = replace(rules, access=before.having(sent.rules))
             plan = Planner(manifest, letters, digests, rules).plan(found)
+            sent.withdraw(plan, manifest.documents(rules.tenant), before)
             drop = settings.drop_near_duplicates
             return _Survey(
                 *(current, rules, found, plan, _new_roots(manifest, rules.tenant, found)),
                 other_letters=tuple(x for x in letters if _is_other(x, rules.tenant, found)),
                 digests=digests,
-                needs_work=bool(plan.tasks or plan.removed or plan.moved)
+                needs_work=bool(plan.tasks or plan.edits)
+                or plan.access != manifest.access_rules(rules.tenant)
                 or shape_change(current, toolkit) is not None
                 or awaits_vectors(current, toolkit)
                 or needs_other_dropping(manifest, rules.tenant, drop=drop)
                 or Pending(directory).exists(),
             )
+
+
+def _rules(request: SyncRequest, toolkit: Toolkit, access: AccessRules) -> Rules:
+    new = [
+        AccessRule(str(absolute(Path(r.path))), checked_labels(r.labels)) for r in request.access
+    ]
+    return Rules(
+        tenant=toolkit.settings.tenant,
+        shape=toolkit.shape,
+        largest=largest_file(toolkit.settings),
+        retry=request.retry,
+        delete_missing=request.delete_missing,
+        access=access.having(new),
+    )
 
 
 def _is_other(letter: DeadLetter, tenant: str, found: Scan) -> bool:
@@ -282,6 +300,12 @@ def _notes(survey: _Survey, toolkit: Toolkit) -> tuple[str, ...]:
     again = plan.count("settings")
     if again:
         notes.append(f"{again:,} files are cut again: tokenizer, chunk_tokens or loaders changed")
+    if plan.relabelled:
+        notes.append(f"{len(plan.relabelled):,} documents have other labels now")
+    carried = plan.access.by_path.keys() - survey.rules.access.by_path.keys()
+    notes += [
+        f"labels stay with what was moved, --access sets others: {p}" for p in sorted(carried)
+    ]
     if plan.moved:
         notes.append(f"{len(plan.moved):,} files keep their ids: they were moved")
     change = shape_change(survey.current, toolkit)

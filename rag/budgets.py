@@ -17,7 +17,7 @@ from rag.errors import BudgetSpentError
 from rag.generating import Listener
 from rag.ledger_sums import Spent
 from rag.listening import NOBODY
-from rag.results import Answer, Question, Retrieved
+from rag.results import Answer, Question, Retrieved, Sparing
 
 OnceSpent: TypeAlias = Literal["sparing", "refuse"]
 
@@ -47,8 +47,8 @@ class DailyBudget:
 class Ledgered(Protocol):
     """Tells what was spent; see ``rag.ledger.Ledger``."""
 
-    def spent(self, tenant: str, since_seconds: float) -> Spent:
-        """Return what a tenant's answers have cost since a POSIX time [s]."""
+    def spent_on(self, tenant: str, day_seconds: float) -> Spent:
+        """Return what a tenant's answers cost on the day (UTC) that begins at a POSIX time [s]."""
 
 
 class BudgetedAnswering:
@@ -92,7 +92,7 @@ class BudgetedAnswering:
     def _within_budget(self, question: Question) -> Question:
         now = self._now()
         midnight = now - now % _DAY_SECONDS
-        spent = self._ledger.spent(question.where.tenant, midnight)
+        spent = self._ledger.spent_on(question.where.tenant, midnight)
         share, unit = max(_shares(spent, self._budget), default=(0.0, ""))
         self._warn_of_unknown(spent)
         if share < _SPARING_FROM:
@@ -117,11 +117,10 @@ def sparing(question: Question, reason: str) -> Question:
     Half the tokens, more frugality, words alone, and nothing that a model writes.
     """
     return replace(
-        question,
+        question.spared(Sparing("generate", reason)),
         generate="never",
         budget_tokens=max(_LEAST_TOKENS, question.budget_tokens // 2),
         frugality=max(question.frugality, _SPARING_FRUGALITY),
-        sparing=reason,
     )
 
 

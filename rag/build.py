@@ -15,10 +15,11 @@ from rag.build_power import build_power
 from rag.cache.answer_cache import FOLDER, AnswerCache
 from rag.cache.values import Limits
 from rag.caching import CacheStage
+from rag.confined import ConfinedIndex
 from rag.demand import DEMAND, CountedIndex, DemandCounter
 from rag.errors import IndexStateError, SettingsError
 from rag.generating import Sampling
-from rag.generation import Generation, ReaderSlot, read_current
+from rag.generation import Generation, ReaderSlot, read_current, sharding_of
 from rag.grid.siting import sited
 from rag.ledger import Ledger, ledger_folder
 from rag.live_index import LiveIndex, OpenGeneration, Published
@@ -44,7 +45,6 @@ from rag.writing import Writer
 
 if TYPE_CHECKING:
     from rag.adapters.edge_index import EdgeIndex
-    from rag.adapters.server_config import ServerConfig
 
 
 _DAY_SECONDS = 86_400
@@ -92,8 +92,8 @@ def build_embedder(settings: Settings) -> Embedder | None:
     return MiniLmEmbedder(settings.embedder_threads)
 
 
-def build_reranker(settings: Settings) -> Reranker | None:
-    """Return the configured reranker, or None.
+def build_reranker(settings: Settings, embedder: Embedder | None = None) -> Reranker | None:
+    """Return the configured reranker, or None; its model may be the embedder's, loaded once.
 
     Raises:
         AssetError: Its model is missing or altered.
@@ -107,7 +107,9 @@ def build_reranker(settings: Settings) -> Reranker | None:
     from rag.adapters.maxsim import MaxSimReranker
     from rag.adapters.minilm import MiniLmEmbedder
 
-    return MaxSimReranker(MiniLmEmbedder(settings.embedder_threads))
+    if not isinstance(embedder, MiniLmEmbedder):
+        embedder = MiniLmEmbedder(settings.embedder_threads)
+    return MaxSimReranker(embedder)
 
 
 def build_groundedness(embedder: Embedder | None) -> GroundednessScorer:
@@ -136,7 +138,7 @@ def build_pipeline(
         embedder,
         index,
         generation,
-        reranker=build_reranker(settings),
+        reranker=build_reranker(settings, embedder),
         writer=_writer(settings, tokenizer, embedder),
         cache=cache,
     )
@@ -213,13 +215,17 @@ def build_answering(
     """Return the pipeline over a live index, each question on one generation of it.
 
     Identical questions at the same time are answered once. What answers cost is written to the
-    ledger, if there is one, and held to the day's budget.
+    ledger, if there is one, and held to the day's budget. Nothing is found but what whoever asks
+    may see.
 
     Raises:
         SettingsError: There is a budget and no ledger.
     """
     pipeline = build_pipeline(
-        settings, live, lambda: live.generation, cache=_cache_stage(settings, live, cache)
+        settings,
+        ConfinedIndex(live),
+        lambda: live.generation,
+        cache=_cache_stage(settings, live, cache),
     )
     pinned = PinnedAnswering(pipeline, live)
     shared = SharedAnswering(pinned, pipeline.meter, lambda: live.identity)
@@ -248,22 +254,6 @@ def build_ledger(settings: Settings) -> Ledger | None:
     if not settings.ledger:
         return None
     return Ledger(ledger_folder(settings), settings.ledger_months)
-
-
-def build_server_config(settings: Settings, dimension: int | None) -> ServerConfig:
-    """Return how the configured Qdrant server is reached; dimension is that of the vectors."""
-    from rag.adapters.server_config import ServerConfig, Sharding
-
-    return ServerConfig(
-        dimension=dimension,
-        url=settings.server_url,
-        collection=settings.collection,
-        api_key=settings.server_api_key,
-        timeout_seconds=settings.server_timeout_seconds,
-        sharding=Sharding(
-            shard_number=settings.server_shards, replication_factor=settings.server_replicas
-        ),
-    )
 
 
 def _open_published(collection: Path, settings: Settings) -> OpenGeneration | None:
@@ -313,6 +303,7 @@ def _open_copy(slot: ReaderSlot) -> EdgeIndex:
 
 def _open_on_server(collection: Path, settings: Settings) -> OpenGeneration | None:
     from rag.adapters.server_index import QdrantServerIndex
+    from rag.build_server import build_server_config
 
     generation = read_current(collection)
     if generation is None:
@@ -327,6 +318,9 @@ def _check_shape(generation: Generation, settings: Settings) -> None:
     if shape.index != settings.index:
         remedy = f"set index to {shape.index}, or sync again"
         raise IndexStateError("documents are in another index", shape.index, remedy)
+    if shape.index == "server" and shape.sharding != sharding_of(settings.server_own_shards):
+        held, remedy = shape.sharding or "none", "set server_own_shards to those, or sync again"
+        raise IndexStateError("other tenants have shards of their own", held, remedy)
     if shape.terms != TERMS_VERSION:
         remedy = "sync again with this release, or use the one that made it"
         raise IndexStateError("index has terms of another version", shape.terms, remedy)

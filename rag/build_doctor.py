@@ -11,11 +11,12 @@ from rag.build import (
     build_analyzer,
     build_embedder,
     build_live_index,
-    build_server_config,
     build_tokenizer,
 )
 from rag.build_generators import answering_fingerprint, built
 from rag.build_power import build_power
+from rag.build_server import build_server_config
+from rag.build_traces import build_traces
 from rag.doctor import Check, Finding
 from rag.doctoring.collection import (
     check_generation,
@@ -23,6 +24,7 @@ from rag.doctoring.collection import (
     check_reading,
     check_vectors,
 )
+from rag.doctoring.keeping import check_audit, check_collector, check_jobs, check_uploads
 from rag.doctoring.meter import check_meter
 from rag.doctoring.place import check_clock, check_data_dir
 from rag.doctoring.records import check_cache, check_formats, check_ledger
@@ -38,17 +40,12 @@ _INDEX_SECONDS = 60.0  # a reader's copy of the index is made if there is none
 _ENGLISH = "Is the tokenizer right? Yes."
 
 
-def build_checks(settings: Settings, *, keyed: bool = False) -> tuple[Check, ...]:
-    """Return all checks of a collection under the settings in force.
-
-    Args:
-        settings: Those in force.
-        keyed: Whether callers of the service have to show a key.
-    """
+def build_checks(settings: Settings) -> tuple[Check, ...]:
+    """Return all checks of a collection under the settings in force."""
     # With vectors = later a look would count as a question that needed these chunks.
     live = partial(build_live_index, settings.model_copy(update={"vectors": "now"}))
     checks = [
-        Check("settings", lambda: check_settings(settings, keyed=keyed)),
+        Check("settings", lambda: check_settings(settings)),
         Check("data_dir", lambda: check_data_dir(settings)),
         Check("clock", lambda: check_clock(settings)),
         Check("embedder", lambda: _check_embedder(settings), _MODEL_SECONDS),
@@ -62,6 +59,10 @@ def build_checks(settings: Settings, *, keyed: bool = False) -> tuple[Check, ...
         Check("formats", lambda: check_formats(settings)),
         Check("ledger", lambda: check_ledger(settings), _MODEL_SECONDS),
         Check("cache", lambda: check_cache(settings), _MODEL_SECONDS),
+        Check("uploads", lambda: check_uploads(settings)),
+        Check("jobs", lambda: check_jobs(settings)),
+        Check("audit_log", lambda: check_audit(settings)),
+        Check("traces", lambda: _check_traces(settings)),
         Check("service", lambda: check_service(settings, answering_fingerprint(settings))),
         Check("meter", _check_meter),
     ]
@@ -137,6 +138,13 @@ def _check_server(settings: Settings) -> Finding:
     if status == "red":
         return Finding("fail", found, "look at the server's log; restore a snapshot there")
     return Finding("ok", found)
+
+
+def _check_traces(settings: Settings) -> Finding:
+    if settings.otlp_url is None:
+        return Finding("ok", "not sent")
+    build_traces(settings)  # what cannot be used raises; nothing is sent
+    return check_collector(settings.otlp_url)
 
 
 def _check_meter() -> Finding:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rag.adapters.edge_index import EdgeIndex
 from rag.backup.restoring import Inspect
-from rag.build import build_analyzer, build_server_config
+from rag.build import build_analyzer
+from rag.build_server import build_server_config
 from rag.generation import Generation, copy_index
 from rag.settings import Settings
 from rag.soundness import analyzer_for, check_index, read_holdings

@@ -79,17 +79,16 @@ class Lookup:
         cache.keep(self.asked, self._clue, said, Cost(receipt.impact.joules, tokens))
 
     def _over(self, context: Context) -> tuple[Cached | None, str]:
-        cache = self.stage.cache
-        if self._stale is not None and cache.revalidate(
-            self._stale, context, self.asked.generation
-        ):
-            return self._stale, "the same question, over the same evidence as before"
+        cache, stale, whole = self.stage.cache, self._stale, not self.asked.sparing
+        # What is found with less does not tell what a whole search would have found.
+        if stale is not None and whole and cache.revalidate(stale, context, self.asked.generation):
+            return stale, "the same question, over the same evidence as before"
         if not self.stage.semantic:
             return None, "miss"
         similar = cache.similar(self.asked, self._clue, context)
         if similar is None:
             return None, "miss: no other wording over this evidence"
-        if cache.shadow_due():
+        if whole and cache.shadow_due():
             self._shadowed = similar
             return None, "answered anew, to check the cache"
         return similar, "the same question in other words, over the same evidence"

@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``retrieve``, ``serve``, ``mcp``, ``impact`` and ``prompts``.
+"""The command line ``rag``: asking and serving here, its other commands in modules of their own.
 
 Stdout carries the result and nothing else. Exit status: 0 done (an abstention is a result), 1
 error, 2 usage, 130 interrupted.
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rag import __version__
 from rag.costs import add_impact, add_prompts
+from rag.jobs_command import add_jobs
+from rag.keys_command import add_keys
 from rag.options import add_common_options, sentence, settings_of
 from rag.terminal import Parser, finished
 from rag.upkeep import add_backup, add_doctor, add_restore
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_backup(commands)
     add_restore(commands)
+    add_keys(commands)
+    add_jobs(commands)
     return parser
 
 
@@ -221,31 +225,9 @@ def _deadline(settings: Settings) -> float:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from rag import logs
-    from rag.build import (
-        build_analyzer,
-        build_answering,
-        build_cache,
-        build_ledger,
-        build_live_index,
-    )
-    from rag.service.app import add_people, create_app
-    from rag.service.server import listen, serve
-    from rag.sources import SourceReader
+    from rag.serve_command import serve_questions
 
-    settings = settings_of(options, host=options.host, port=options.port)
-    bound = listen(settings.host, settings.port)
-    logs.configure(sys.stderr)
-    live = build_live_index(settings)
-    live.follow()
-    with _kept(build_ledger(settings)) as ledger, _kept(build_cache(settings)) as cache:
-        try:
-            answering = build_answering(settings, live, ledger, cache)
-            app = create_app(settings, answering, live.problem, ledger, cache)
-            add_people(app, settings, SourceReader(live, build_analyzer()))
-            serve(app, bound, settings, lambda url: print(f"listening on {url}", file=sys.stderr))
-        finally:
-            live.close()
+    serve_questions(settings_of(options, host=options.host, port=options.port))
 
 
 def _mcp(options: argparse.Namespace) -> None:

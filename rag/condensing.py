@@ -35,7 +35,7 @@ class Condenser:
             step.decision = alone.how
         if not alone.changed:
             return replace(question, history=()), None
-        if self.writer is None or question.generate == "never" or question.sparing:
+        if self.writer is None or question.generate == "never" or question.without("generate"):
             return replace(question, text=alone.text), None
         now = time.monotonic()
         deadline = now + _SHARE_OF_TIME * (question.deadline - now)

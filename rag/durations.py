@@ -6,6 +6,7 @@ import re
 
 from rag.errors import ValueRangeError
 
+_REMEDY = "write it as 90m, 6h or 1h30m, or 2d"
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WRITTEN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 
@@ -24,7 +25,7 @@ def seconds_of(text: str) -> float:
     pairs = zip(numbers, _UNITS.values(), strict=bool(numbers))
     seconds = sum(int(number) * unit for number, unit in pairs if number)
     if not seconds:
-        raise ValueRangeError("length of time", repr(text[:40]), "write it as 90m, 6h or 1h30m")
+        raise ValueRangeError("not a length of time", repr(text[:40]), _REMEDY)
     return float(seconds)
 
 

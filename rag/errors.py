@@ -6,7 +6,14 @@
     │   └── QuestionTooLongError       2   413   the question is over the size limit
     ├── SettingsError                  2   500   rag.toml or RAG_* cannot be used
     ├── DeadlineError                  1   504   a question was not finished in its time
+    ├── AccessError                    1   403   whoever asks may not do or see that
+    ├── NotFoundError                  1   404   there is no such document, job or key
+    ├── ConflictError                  1   409   what is there already stands against it
     ├── BudgetSpentError               1   429   the tenant's budget of the day is spent
+    ├── QuotaSpentError                1   429   the tenant's quota of the minute, or so, is spent
+    ├── OverloadedError                1   503   more is asked than can be answered in time
+    ├── AuditError                     1   503   who did this cannot be written down
+    ├── StorageFullError               1   507   there is no room for what was to be kept
     ├── AssetError                     1   500   a model or vocabulary is missing or altered
     ├── LoadError                      1   422   a document cannot be read
     │   ├── UnsupportedFormatError     1   415   no loader for this kind of file
@@ -74,6 +81,50 @@ class BudgetSpentError(RagError):
     """What a tenant may spend in a day is spent, and questions are refused then."""
 
     http_status = 429
+
+
+class AccessError(RagError):
+    """Whoever asks may not do or see that."""
+
+    http_status = 403
+
+
+class NotFoundError(RagError):
+    """There is no such thing, or it is another tenant's, which nobody is told."""
+
+    http_status = 404
+
+
+class ConflictError(RagError):
+    """What is there already stands against it."""
+
+    http_status = 409
+
+
+class QuotaSpentError(RagError):
+    """What a tenant may use in a time is used; ``retry_after`` [s] says when there is more."""
+
+    http_status = 429
+    retry_after: float | None = None
+
+
+class OverloadedError(RagError):
+    """More is asked than can be answered in time; ``retry_after`` [s] says when there is room."""
+
+    http_status = 503
+    retry_after: float | None = None
+
+
+class AuditError(RagError):
+    """What was done cannot be written into the audit log, and so is not done."""
+
+    http_status = 503
+
+
+class StorageFullError(RagError):
+    """There is no room for what was to be kept; nothing of it was."""
+
+    http_status = 507
 
 
 class AssetError(RagError):

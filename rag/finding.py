@@ -69,7 +69,7 @@ class Finder:
             found, hop = self._hopped(found, look)
             notes = (f"{len(found.passages)} passages", *look.notes, *other, *hop)
             step.decision = ", ".join(notes)
-        if self.reranker is None or question.sparing:
+        if self.reranker is None or question.without("rerank"):
             return Finding(look.question, found, look.asked)
         with meter.stage("rerank") as step:
             guard.check_deadline(question, "rerank")
@@ -78,7 +78,7 @@ class Finder:
         return Finding(look.question, found, look.asked)
 
     def _look(self, question: Question) -> _Look:
-        embedder = None if question.sparing else self.embedder
+        embedder = None if question.without("vectors") else self.embedder
         if embedder is None or self.retrieval.lexical_if_sure >= _NEVER:
             return self._mended(question, embedder)
         look = self._mended(question, None)

@@ -17,7 +17,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class IndexShape:
 
     ``embedder`` is the fingerprint of the vectors, None in the lexical tier; ``mean_length`` is
     the mean number of terms of a chunk that the BM25 weights assume; ``terms`` is the version of
-    those terms (``rag.terms``), 1 where none was recorded.
+    those terms (``rag.terms``), 1 where none was recorded. ``sharding``: see ``sharding_of``.
     """
 
     index: str
@@ -52,6 +52,12 @@ class IndexShape:
     chunk_tokens: int
     mean_length: float
     terms: int = 1
+    sharding: str = ""
+
+
+def sharding_of(own_shards: Iterable[str]) -> str:
+    """Return the name of a spread over shards: the tenants with their own, joined by commas."""
+    return ",".join(sorted(set(own_shards)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ def read_current(collection_dir: Path) -> Generation | None:
         IndexStateError: The pointer names a missing or damaged generation.
     """
     try:
-        name = (collection_dir / POINTER).read_text(encoding="utf-8").strip()
+        # Whatever bytes a crash left: what is no number is told as such below.
+        name = (collection_dir / POINTER).read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
     generations = collection_dir / "generations"

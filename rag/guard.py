@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rag.errors import DeadlineError, QuestionTooLongError, UsageError
+from rag.errors import DeadlineError, OverloadedError, QuestionTooLongError, UsageError
 from rag.results import Question
 
 # Of a question's time, for what comes after a model's answer. Source: 100 times what it takes.
@@ -40,6 +40,17 @@ def check_deadline(question: Question, stage: str) -> None:
             f"{late:.2f} s before {stage}",
             "ask again later or raise deadline_seconds",
         )
+
+
+def check_search(question: Question) -> None:
+    """Stop a question that the cache has no answer to, where there is time for nothing else.
+
+    Raises:
+        OverloadedError: It would have to be looked up.
+    """
+    if question.sparing is not None and question.without("search"):
+        what = "only what is in the cache can be answered now"
+        raise OverloadedError(what, question.sparing.reason, "ask again later")
 
 
 def writing_deadline(question: Question) -> float:

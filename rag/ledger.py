@@ -2,7 +2,8 @@
 
 ``Ledger.add`` returns when the entry is durable against the death of the process, and an answer is
 given only after that. Threads that wait for each other are committed together. What cannot be
-written is kept in memory, tried again, and warned of once: a question never fails for it.
+written is kept in memory, tried again every few seconds on a thread that runs only meanwhile, and
+warned of once: a question never fails for it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 from rag.ledger_entry import Entry
 from rag.ledger_file import (
     MonthFile,
+    day_of,
     files_in,
     forget_entries,
     is_damage,
@@ -68,6 +70,7 @@ class Ledger:
         self._lost = 0
         self._failed_at: float | None = None
         self._complained = False
+        self._given_up: threading.Event | None = None  # of the thread that tries again
         self._month = ""
         self._file: MonthFile | None = None
 
@@ -89,16 +92,25 @@ class Ledger:
         with self._writing:
             if waiting.written is None:  # else another thread has written it with its own
                 self._write_waiting()
+                self._keep_trying()
         return bool(waiting.written)
 
     def spent(self, tenant: str, since_seconds: float) -> Spent:
         """Return what a tenant's answers have cost since a POSIX time [s], from all processes."""
         return spent_since(self.folder, tenant, round(since_seconds * 1e6))
 
+    def spent_on(self, tenant: str, day_seconds: float) -> Spent:
+        """Return what a tenant's answers cost on the day (UTC) that begins at a POSIX time [s]."""
+        begins = round(day_seconds * 1e6)
+        return spent_since(self.folder, tenant, begins, day_of(begins))
+
     def close(self) -> None:
         """Write what is left and close the file; what still cannot be written is lost."""
         with self._writing:
             self._failed_at = None
+            if self._given_up is not None:
+                self._given_up.set()
+                self._given_up = None
             self._write_waiting()
             self._close_file()
             self._lost += len(self._unwritten)
@@ -117,6 +129,24 @@ class Ledger:
             each.written = id(each.entry) not in missing
         self._unwritten = left[:_MOST_UNWRITTEN]
         self._lost += len(left) - len(self._unwritten)
+
+    def _keep_trying(self) -> None:
+        """See to it that what waits is written though nothing more is asked."""
+        if self._unwritten and self._given_up is None:
+            self._given_up = threading.Event()
+            threading.Thread(
+                target=self._try_again, args=(self._given_up,), name="ledger", daemon=True
+            ).start()
+
+    def _try_again(self, given_up: threading.Event) -> None:
+        while not given_up.wait(_RETRY_SECONDS):
+            with self._writing:
+                if given_up.is_set():
+                    return
+                self._write_waiting()
+                if not self._unwritten:
+                    self._given_up = None
+                    return
 
     def _resting(self) -> bool:
         return self._failed_at is not None and self._clock() < self._failed_at + _RETRY_SECONDS

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from rag import dates
+from rag import access, dates
 from rag.errors import ValueRangeError
 from rag.ledger_entry import PER_UNIT, Quantity, Sums
 from rag.ledger_file import MonthPath, day_of, files_in, month_of
@@ -24,9 +24,11 @@ Period: TypeAlias = Literal["day", "month", "all"]
 _WAIT_SECONDS = 5.0
 _DAY_MICROSECONDS = 86_400_000_000
 _PERIOD_CHARACTERS: Final[Mapping[Period, int]] = {"day": 10, "month": 7, "all": 0}
+_EVER: Final = "9999-12-31"
 _INGEST = "kind='ingest'"
 _NO_GROUP = "''"
 _BUDGETED = f"tenant=? AND NOT {_INGEST}"  # a budget is for questions
+_SEEN = "(? IS NULL OR tenant=?)"
 _PART_OF_A_DAY = f"""
 SELECT COUNT(*), SUM(joules_low), SUM(joules_high), SUM(joules_low IS NULL),
        SUM(gco2e_low), SUM(gco2e_high), SUM(gco2e_low IS NULL)
@@ -105,13 +107,16 @@ def days_between(first: str | None, last: str | None, today: date) -> Days:
 
 
 def read_report(folder: Path, days: Days, by: By | None, period: Period = "all") -> Report:
-    """Return the sums of a range of days by group and period, in their order."""
+    """Return the sums of a range of days by group and period, in their order.
+
+    Whoever asks for one tenant (``rag.access``) gets that tenant's alone.
+    """
     groups: defaultdict[tuple[str, bool, str], Sums] = defaultdict(Sums)
     totals, unreadable = {False: Sums(), True: Sums()}, []
-    length = _PERIOD_CHARACTERS[period]
+    length, own = _PERIOD_CHARACTERS[period], access.caller().tenant
     for file in _files_of(folder, days):
         try:
-            rows, whole = _read_month(file, days, by)
+            rows, whole = _read_month(file, days, by, own)
         except sqlite3.Error:
             unreadable.append(file.month)
             continue
@@ -127,18 +132,23 @@ def read_report(folder: Path, days: Days, by: By | None, period: Period = "all")
     return Report(days, by, tuple(lines), totals[False], totals[True], tuple(missing))
 
 
-def spent_since(folder: Path, tenant: str, since: int) -> Spent:
+def spent_since(folder: Path, tenant: str, since: int, last: str = _EVER) -> Spent:
     """Return what a tenant's answers have cost since a POSIX time [us], exactly to that time.
 
-    Of a day whose single entries are no longer kept, the whole day is counted. Files that cannot
-    be read are left out.
+    ``last`` is the last day that counts, as ``2024-05-31``: later ones are those of a clock that
+    was ahead. Of a day whose single entries are no longer kept, the whole day is counted. Files
+    that cannot be read are left out.
+
+    Raises:
+        AccessError: It is another tenant than that of whoever asks.
     """
+    access.require(tenant)
     total = Sums()
     for file in files_in(folder):
-        if file.month >= month_of(since):
+        if month_of(since) <= file.month <= last:
             try:
                 with closing(_opened(file.path)) as db:
-                    total += _spent_in(db, file, tenant, since)
+                    total += _spent_in(db, file, tenant, (since, last))
             except sqlite3.Error:
                 continue
     return Spent(
@@ -183,12 +193,12 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _read_month(
-    file: MonthPath, days: Days, by: By | None
+    file: MonthPath, days: Days, by: By | None, own: str | None
 ) -> tuple[list[tuple[str, bool, str, Sums]], list[tuple[bool, Sums]]]:
     """Return the rows of each day, group and kind of work, and the totals of each kind."""
-    wanted = f"{_INGEST}, {file.summed()} FROM sums WHERE day BETWEEN ? AND ?"
+    wanted = f"{_INGEST}, {file.summed()} FROM sums WHERE {_SEEN} AND day BETWEEN ? AND ?"
     stages = "<>" if by == "stage" else "="
-    bounds = (days.first.isoformat(), days.last.isoformat())
+    bounds = (own, own, days.first.isoformat(), days.last.isoformat())
     with closing(_opened(file.path)) as db, db:
         db.execute("BEGIN")  # both are read from one state of the file
         rows = db.execute(
@@ -199,14 +209,17 @@ def _read_month(
     return found, [(bool(ingest), Sums(*sums)) for ingest, *sums in whole]
 
 
-def _spent_in(db: sqlite3.Connection, file: MonthPath, tenant: str, since: int) -> Sums:
+def _spent_in(
+    db: sqlite3.Connection, file: MonthPath, tenant: str, bounds: tuple[int, str]
+) -> Sums:
+    since, last = bounds
     days = (
         f"SELECT {file.summed()} FROM sums WHERE {_BUDGETED} AND stage='' AND day BETWEEN ? AND ?"  # noqa: S608
     )
     day = day_of(since)
     part = since % _DAY_MICROSECONDS
     first = date.fromisoformat(day) + timedelta(days=bool(part))
-    whole = _sums_of(db.execute(days, (tenant, first.isoformat(), "9999-12-31")).fetchone())
+    whole = _sums_of(db.execute(days, (tenant, first.isoformat(), last)).fetchone())
     if not part:
         return whole
     of_the_day = _sums_of(db.execute(days, (tenant, day, day)).fetchone())

@@ -1,4 +1,4 @@
-"""Nobody listens: an answer is given when it is complete."""
+"""Listeners for those who take an answer when it is complete."""
 
 from __future__ import annotations
 
@@ -17,3 +17,17 @@ class _Nobody:
 
 
 NOBODY: Final[Listener] = _Nobody()
+
+
+class Waiting:
+    """Waits for the whole answer: hears no piece of it, but may leave before."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def say(self, text: str) -> None:
+        """Drop the piece; the whole comes in the end."""
+
+    def gone(self) -> bool:
+        """Return whether nobody waits any more."""
+        return self._listener.gone()

@@ -25,6 +25,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 
+from rag.access import Caller, acting
 from rag.answering import Answering
 from rag.bm25 import idf
 from rag.errors import UsageError, ValueRangeError
@@ -45,7 +46,7 @@ class FrugalRetriever(BaseRetriever):
 
     Their lines are within the budget [tokens of the configured tokenizer]; the blank lines that a
     response synthesiser puts between them are its own. The metadata say the document and where its
-    characters stand.
+    characters stand. Nothing is found beyond the filter's tenant and labels.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class FrugalRetriever(BaseRetriever):
         question = Question(
             query_bundle.query_str, self._where, self._budget_tokens, deadline, self._frugality
         )
-        return _nodes(self._answering.retrieve(question).context, "\n")
+        where = self._where
+        with acting(Caller("llama-index", where.tenant, frozenset({"query"}), where.labels)):
+            return _nodes(self._answering.retrieve(question).context, "\n")
 
 
 class TokenBudgetPostprocessor(BaseNodePostprocessor):

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from rag import tracing
 from rag.results import Receipt
 
 
 class JsonLines(logging.Formatter):
     """Formats a record as one JSON line; ``extra={"fields": {...}}`` adds to it.
 
+    Where it is written for a request or a job's line, ``trace`` names that.
     Of an exception the type and the places are kept, not the message: it may quote a document.
     """
 
@@ -25,6 +27,7 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            **_trace_field(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
@@ -69,6 +72,11 @@ def receipt_fields(receipt: Receipt) -> Mapping[str, object]:
         "generation": receipt.generation,
         "fingerprint": receipt.fingerprint,
     }
+
+
+def _trace_field() -> dict[str, object]:
+    trace = tracing.current()
+    return {} if trace is None else {"trace": trace.trace_id}
 
 
 def _exception_fields(exc: BaseException) -> dict[str, object]:

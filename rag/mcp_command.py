@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
+    from rag.answering import Answering
+    from rag.audit import AuditLog
     from rag.settings import Settings
 
 
@@ -22,10 +24,13 @@ def serve_agents(settings: Settings, about: str, most_tokens: int) -> None:
 
     Raises:
         UsageError: The extra is not installed, or a budget cannot be used.
+        SettingsError: The audit log cannot be appended to, or traces cannot be sent.
         KeyboardInterrupt: It was stopped by SIGINT.
     """
     from rag import logs
+    from rag.audit import AuditLog
     from rag.build import build_answering, build_cache, build_ledger, build_live_index
+    from rag.build_traces import build_traces, with_traces
 
     try:
         from rag.mcp_server import Offer, create_server, serve
@@ -35,13 +40,29 @@ def serve_agents(settings: Settings, about: str, most_tokens: int) -> None:
     offer = Offer(about, most_tokens)
     logs.configure(sys.stderr)
     with ExitStack() as kept:
+        audit = AuditLog(settings.audit_log)
+        audit.check()
+        traces = build_traces(settings)
         ledger, cache = build_ledger(settings), build_cache(settings)
-        for store in (ledger, cache):
-            if store is not None:
-                kept.callback(store.close)
+        for part in (traces, ledger, cache):
+            if part is not None:
+                kept.callback(part.close)
         live = build_live_index(settings)
         kept.callback(live.close)
         live.refresh()  # so that the first call finds the documents
         live.follow()
-        answering = build_answering(settings, live, ledger, cache)
-        serve(create_server(settings, answering, offer), settings)
+        answering = with_traces(build_answering(settings, live, ledger, cache), settings)
+        held = _held(answering, settings, audit)
+        serve(create_server(settings, held, offer, traces), settings)
+
+
+def _held(answering: Answering, settings: Settings, audit: AuditLog) -> Answering:
+    """Return what answers within the tenant's quotas, and notes what it gives."""
+    from rag.audited import AuditedAnswering
+    from rag.build_quotas import build_quotas
+    from rag.quotas import QuotaAnswering
+
+    quotas = build_quotas(settings)
+    if quotas is not None:
+        answering = QuotaAnswering(answering, quotas)
+    return AuditedAnswering(answering, audit)

@@ -26,7 +26,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from rag import __version__, logs
+from rag import __version__, access, logs
 from rag.answering import Answering
 from rag.errors import DeadlineError, RagError, ValueRangeError
 from rag.results import Question, Receipt
@@ -48,6 +48,7 @@ from rag.service.tool_schemas import (
     search_told,
 )
 from rag.settings import Settings
+from rag.trace_export import TraceExport, traced
 
 _LOG = logging.getLogger(__name__)
 _QUEUE_PER_WORKER: Final = 8
@@ -55,6 +56,8 @@ _PIECE_BYTES: Final = 65536
 _BESIDES_BYTES: Final = 1 << 20  # of a message: filters, and what clients say of themselves
 _BYTES_PER_CHARACTER: Final = 12  # outside the basic plane, escaped as JSON
 _NO_MESSAGE: Final = b"?"  # nothing that begins with it is JSON
+# Source: OpenTelemetry semantic conventions for generative AI, "MCP": a span's name and attributes.
+_METHOD: Final = "tools/call"
 _INSTRUCTIONS: Final = (
     "Grounded facts from one collection of documents. Ask `answer` for a question that a sentence "
     "can answer; it says so when the documents do not. Ask `search` for passages to read yourself. "
@@ -83,8 +86,12 @@ class Offer:
             raise ValueRangeError("largest budget of a call", self.most_tokens, remedy)
 
 
-def create_server(settings: Settings, answering: Answering, offer: Offer) -> Server[Any]:
+def create_server(
+    settings: Settings, answering: Answering, offer: Offer, traces: TraceExport | None = None
+) -> Server[Any]:
     """Return the server of the two tools; it answers for the tenant of the settings only.
+
+    Each call has a trace of its own, which is sent to ``traces``.
 
     Raises:
         ValueRangeError: The usual budget is over the largest.
@@ -92,7 +99,7 @@ def create_server(settings: Settings, answering: Answering, offer: Offer) -> Ser
     if settings.budget_tokens > offer.most_tokens:
         what, remedy = "the usual budget is over the largest of a call", "lower it, or allow more"
         raise ValueRangeError(what, f"{settings.budget_tokens} > {offer.most_tokens}", remedy)
-    tools = _Tools(settings, answering, offer)
+    tools = _Tools(settings, answering, offer, traces)
 
     @asynccontextmanager
     async def lifespan(_: Server[Any]) -> AsyncIterator[None]:
@@ -132,11 +139,14 @@ def serve(server: Server[Any], settings: Settings) -> None:
 class _Tools:
     """Takes calls through the pipeline, on the gate's threads."""
 
-    def __init__(self, settings: Settings, answering: Answering, offer: Offer) -> None:
+    def __init__(
+        self, settings: Settings, answering: Answering, offer: Offer, traces: TraceExport | None
+    ) -> None:
         self.threads = _Threads(settings.concurrent_questions)
         self._settings = settings
         self._answering = answering
         self._offer = offer
+        self._traces = traces
         self._work: Mapping[str, Callable[[_Call], types.CallToolResult]] = {
             "search": self._search,
             "answer": self._answer,
@@ -159,7 +169,7 @@ class _Tools:
             raise MCPError(types.INVALID_PARAMS, f"no tool {asked.name[:64]!r}: search or answer")
         try:
             call = _Call(asked.name, asked.arguments or {}, deadline)
-            return await self.threads.run(lambda: work(call), deadline)
+            return await self.threads.run(lambda: self._traced(work, call), deadline)
         except RagError as error:
             fields = {"tool": asked.name, "problem": type(error).__name__}
             _LOG.info("refused", extra={"fields": fields})
@@ -186,6 +196,13 @@ class _Tools:
                 read_only_hint=True, idempotent_hint=True, open_world_hint=False
             ),
         )
+
+    def _traced(
+        self, work: Callable[[_Call], types.CallToolResult], call: _Call
+    ) -> types.CallToolResult:
+        known = {"mcp.method.name": _METHOD, "gen_ai.tool.name": call.tool}
+        with traced(self._traces, f"{_METHOD} {call.tool}", known):
+            return work(call)
 
     def _search(self, call: _Call) -> types.CallToolResult:
         asked = SearchAsked.checked(call.arguments)
@@ -233,7 +250,7 @@ class _Threads:
         if len(self._admitted) >= self._most:
             what = "too many calls at once"
             raise RagError(what, len(self._admitted), "call again when others have returned")
-        future = self._pool.submit(work)
+        future = self._pool.submit(access.carried(work))
         self._admitted.add(future)
         future.add_done_callback(self._admitted.discard)
         answer = asyncio.wrap_future(future)

@@ -1,10 +1,12 @@
 """What an index stores beside the vectors: chunks as JSON-like payloads, and back.
 
 Keys that filters look at: ``tenant``, ``documents`` (all that hold the text), ``tags``, ``at``
-(the first instant of the chunk's date, RFC 3339 in UTC) and ``opaque`` ("yes" where the chunk id
-cannot be computed from the point id). The rest is only carried: ``id``, ``doc_id``, ``title``,
-``text``, ``start``, ``tokens``, ``sentences`` (flat list of span edges), ``headings``,
-``headlines``, ``page``, ``date``, and ``vectors`` with ``dim``. Empty values are left out.
+(the first instant of the chunk's date, RFC 3339 in UTC), ``access`` (the labels of its documents;
+without any, and in points stored before there were labels, all of the tenant may read it) and
+``opaque`` ("yes" where the chunk id cannot be computed from the point id). The rest is only
+carried: ``id``, ``doc_id``, ``title``, ``text``, ``start``, ``tokens``, ``sentences`` (flat list of
+span edges), ``headings``, ``headlines``, ``page``, ``date``, and ``vectors`` with ``dim``. Empty
+values are left out.
 
 ``vectors`` holds the unit rows of the sentence vectors, one character a component: each row is
 stretched so that its largest component is 46 and rounded, and -46..46 are the 93 characters that
@@ -19,18 +21,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from rag import dates
 from rag.errors import ValueRangeError
-from rag.types import Chunk, PassageVectors, Point, Span, StoredChunk, Vector
+from rag.types import Chunk, PassageVectors, Point, Span, SparseVector, StoredChunk, Vector
 
 Payload: TypeAlias = dict[str, Any]
 
-# Source: RFC 8259, section 7: of printable ASCII, only these two have to be escaped.
-_DIGITS = np.array([code for code in range(32, 127) if chr(code) not in '"\\'], dtype=np.uint8)
-_PEAK = len(_DIGITS) // 2
-_VALUES = (np.searchsorted(_DIGITS, np.arange(128)) - _PEAK).astype(np.float32)
 _TRANSPARENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -86,6 +82,7 @@ def to_payload(point: Point) -> Payload:
         "headlines": list(chunk.headlines),
         "page": chunk.page,
         "tags": list(chunk.tags),
+        "access": list(chunk.access),
         "date": chunk.date,
         "at": covered[0].isoformat() if covered else None,
         **_packed(point.vectors),
@@ -117,8 +114,25 @@ def from_payload(payload: Payload) -> StoredChunk:
         date=payload.get("date"),
         also_in=tuple(payload["documents"][1:]),
         headlines=tuple(payload.get("headlines", ())),
+        access=tuple(payload.get("access", ())),
     )
     return StoredChunk(chunk, _unpacked(payload))
+
+
+def from_stored(payload: Payload, vectors: object) -> Point:
+    """Return a point from its payload and its vectors by name, as the engine gives them.
+
+    ``bm25`` has ``indices`` and ``values``; ``dense``, where there is one, is a list.
+    """
+    named = vectors if isinstance(vectors, dict) else {}
+    stored, words, passage = from_payload(payload), named["bm25"], named.get("dense")
+    dense = None
+    if passage is not None and stored.sentence_vectors is not None:
+        from rag.packed_vectors import as_vector
+
+        dense = PassageVectors(as_vector(passage), stored.sentence_vectors)
+    sparse = SparseVector(tuple(words.indices), tuple(words.values))
+    return Point(payload["tenant"], stored.chunk, sparse, dense)
 
 
 def check_points(points: Sequence[Point], dimension: int | None) -> None:
@@ -166,8 +180,9 @@ def _check_vectors(point: Point, dimension: int | None) -> None:
 def _check_text(point: Point) -> None:
     chunk = point.chunk
     strings = (point.tenant, chunk.id, chunk.doc_id, chunk.title, chunk.text, chunk.date or "")
+    lists = (*chunk.headings, *chunk.tags, *chunk.also_in, *chunk.access)
     try:
-        "".join((*strings, *chunk.headings, *chunk.tags, *chunk.also_in)).encode("utf-8")
+        "".join((*strings, *lists)).encode("utf-8")
     except UnicodeEncodeError as exc:
         raise ValueRangeError(
             "text of chunk", ascii(chunk.id), "remove lone surrogates: they are not Unicode text"
@@ -177,19 +192,14 @@ def _check_text(point: Point) -> None:
 def _packed(vectors: PassageVectors | None) -> Payload:
     if vectors is None:
         return {}
-    rows = vectors.sentences
-    peaks = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-    stretched = rows * (_PEAK / np.where(peaks > 0, peaks, 1))
-    codes = _DIGITS[np.rint(stretched).astype(np.int8) + np.int8(_PEAK)]
-    return {"vectors": codes.tobytes().decode("ascii"), "dim": rows.shape[1]}
+    from rag.packed_vectors import packed
+
+    return {"vectors": packed(vectors.sentences), "dim": vectors.sentences.shape[1]}
 
 
 def _unpacked(payload: Payload) -> Vector | None:
     if not has_vectors(payload):
         return None
-    codes = np.frombuffer(payload.get("vectors", "").encode("ascii"), dtype=np.uint8)
-    rows = _VALUES[codes].reshape(-1, payload["dim"])
-    squares = np.einsum("ij,ij->i", rows, rows)
-    # Rows of whole numbers have a squared length of 0 or at least 1.
-    rows /= np.sqrt(np.maximum(squares, 1))[:, None]
-    return rows
+    from rag.packed_vectors import unpacked
+
+    return unpacked(payload.get("vectors", ""), payload["dim"])

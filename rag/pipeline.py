@@ -103,6 +103,7 @@ class Pipeline:
             UsageError: The question is blank or too long.
             IndexStateError: Nothing has been ingested yet.
             DeadlineError: The deadline passed.
+            OverloadedError: There is no time to look now.
         """
         way = _Way(question, self.meter())
         self._admit(way)
@@ -116,6 +117,7 @@ class Pipeline:
             UsageError: The question is blank or too long.
             IndexStateError: Nothing has been ingested yet.
             DeadlineError: The deadline passed.
+            OverloadedError: There is no time for more than the cache now, which has no answer.
             BackendError: The generators failed, and that is to be told.
         """
         way = _Way(question, self.meter(), listener)
@@ -165,6 +167,7 @@ class Pipeline:
 
     def _context(self, way: _Way) -> tuple[Finding, Context]:
         parts, question = self._parts, way.question
+        guard.check_search(question)
         finding = self._finder.find(question, way.meter)
         with way.meter.stage("pack") as step:
             guard.check_deadline(question, "pack")
@@ -200,7 +203,7 @@ class Pipeline:
         if not finding.found.passages:
             why = "no document holds a word of the question, or none may be looked at"
             return Route("abstain", why)
-        may_write = self._parts.writer is not None and not question.sparing
+        may_write = self._parts.writer is not None and not question.without("generate")
         return route(choice, question.generate if may_write else "never", self._policy.thresholds)
 
     def _brief(self, question: Question, context: Context) -> Brief:

@@ -5,24 +5,19 @@ The only place where a question's text is kept; off unless ``question_log`` name
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
-import stat
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from rag.appending import append_line
 from rag.results import Question, Receipt
 
 _LOG = logging.getLogger(__name__)
 LIMIT_BYTES: Final = 10_000_000
-_OWNER_ONLY = 0o600
-# No link that somebody put there, and no waiting for the reader of a pipe.
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def _now() -> datetime:
@@ -71,17 +66,7 @@ class QuestionLog:
 
     def _append(self, line: bytes) -> None:
         self._rotate(len(line))
-        handle = os.open(self._path, _FLAGS, _OWNER_ONLY)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file")
-            os.fchmod(handle, _OWNER_ONLY)  # the file may have been there before
-            written = os.write(handle, line)
-            if written < len(line):  # the disk is full: half a line would spoil the next
-                os.ftruncate(handle, os.fstat(handle).st_size - written)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(handle)
+        append_line(self._path, line)
 
     def _rotate(self, more: int) -> None:
         try:

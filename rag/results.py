@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias, get_args
 
 from rag.errors import ValueRangeError
 from rag.generating import Message, Sampling
@@ -24,6 +24,10 @@ Stage: TypeAlias = Literal[
 # Whether a model may write the answer: where extracting is not sure enough, never, or always.
 Writing: TypeAlias = Literal["auto", "never", "always"]
 CacheUse: TypeAlias = Literal["off", "miss", "exact", "semantic", "shared"]
+# What a question may have to do without, in this order, each with all before it: the reading of the
+# best passages, its own vector, what a model writes, and all looking but that in the cache.
+Spared: TypeAlias = Literal["rerank", "vectors", "generate", "search"]
+SPARED: Final[tuple[Spared, ...]] = get_args(Spared)
 # What speaks against the best sentence that was left out of a context.
 Stop: TypeAlias = Literal[
     "nothing is left", "the next one does not fit", "the next one does not pay"
@@ -31,11 +35,28 @@ Stop: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class Sparing:
+    """How far a question is to be answered with less, and why; ``upto`` includes all before it."""
+
+    upto: Spared
+    reason: str
+
+    def __str__(self) -> str:
+        said = {
+            "rerank": "without reranking",
+            "vectors": "by words alone",
+            "generate": "by words alone, nothing written",
+            "search": "from the cache alone",
+        }
+        return f"{self.reason}; {said[self.upto]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One question as it enters the pipeline; ``deadline`` is on the monotonic clock [s].
 
     ``frugality`` is the answer recall that may be lost for fewer tokens, in [0, 0.5]; 0 fills the
-    budget. ``sparing`` says why it is looked up by words alone, None where it is not. ``history``
+    budget. ``sparing`` says what it has to do without, None where that is nothing. ``history``
     are the turns before it, oldest first; ``sampling`` is for what a model writes, None for the
     configured one.
     """
@@ -45,10 +66,19 @@ class Question:
     budget_tokens: int
     deadline: float
     frugality: float = 0.0
-    sparing: str | None = None
+    sparing: Sparing | None = None
     history: tuple[Message, ...] = ()
     generate: Writing = "auto"
     sampling: Sampling | None = None
+
+    def without(self, step: Spared) -> bool:
+        """Return whether it has to do without a step."""
+        spared = self.sparing
+        return spared is not None and SPARED.index(step) <= SPARED.index(spared.upto)
+
+    def spared(self, sparing: Sparing) -> Question:
+        """Return the question with this left out too; what was to be left out stays so."""
+        return self if self.without(sparing.upto) else replace(self, sparing=sparing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,25 +24,31 @@ from pydantic_settings import (
 
 from rag.errors import SettingsError
 from rag.settings_generators import GeneratorSettings
+from rag.settings_server import NAME, ServerSettings
+from rag.settings_service import ServiceSettings
 
 _UNANSWERING = {
-    *("data_dir", "host", "port", "server_api_key", "concurrent_questions", "question_log"),
+    *("data_dir", "concurrent_questions", "question_log", "host", "port", "keys_file", "keyless"),
+    *("audit_log", "max_connections", "degrade", "quota_requests", "quota_tokens", "quota_joules"),
+    *("quotas", "upload_dir", "upload_total_mb", "batch_mb", "run_jobs", "job_days", "otlp_url"),
+    *("server_api_key", "server_read_api_key", "server_ca_file", "server_write_consistency"),
+    *("server_own_shards", "server_quantization", "server_on_disk", "server_strict"),
     *("ledger", "ledger_months"),
-    *("grid_file", "saved_baseline", "energy_models"),
+    *("grid_file", "saved_baseline", "frontier", "energy_models"),
     *("grid_source", "grid_zone", "grid_country", "grid_intensity_file", "grid_url", "grid_user"),
     *("grid_api_key", "grid_seconds", "grid_market_gco2e_per_kwh", "water_site_litres_per_kwh"),
     *("embodied_kgco2e", "machine_lifetime_years", "embodied_share"),
     *("cache", "cache_mb", "cache_days", "cache_shadow", "cache_most_false"),
 }
+_REMEDY = "see docs/configuration.md for what there is"
 _NEEDED_BY_SOURCE = {
     "file": ("grid_intensity_file",),
     "electricitymaps": ("grid_api_key",),
     "watttime": ("grid_user", "grid_api_key"),
 }
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings, ServerSettings, BaseSettings):
     """Everything that can be configured, with bounds; unknown keys are refused."""
 
     model_config = SettingsConfigDict(
@@ -50,8 +56,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("rag-data"), description="where collections are stored")
-    collection: str = Field("default", pattern=_NAME, description="name of the document set")
-    tenant: str = Field("default", pattern=_NAME, description="whose documents")
+    collection: str = Field("default", pattern=NAME, description="name of the document set")
+    tenant: str = Field("default", pattern=NAME, description="whose documents")
 
     tokenizer: str = Field(
         "cl100k_base",
@@ -76,13 +82,6 @@ class Settings(BaseSettings):
     )
     drop_near_duplicates: bool = Field(False, description="leave near-duplicates out of the index")
     keep_generations: int = Field(3, ge=1, le=100, description="generations kept for rollback")
-
-    index: Literal["edge", "server"] = Field("edge", description="embedded Qdrant, or a server")
-    server_url: str = Field("http://localhost:6333", description="Qdrant server")
-    server_api_key: SecretStr | None = Field(None, description="Qdrant API key")
-    server_timeout_seconds: float = Field(5.0, gt=0, le=300, description="deadline of a call [s]")
-    server_shards: int = Field(1, ge=1, le=1024, description="shards of a new collection")
-    server_replicas: int = Field(1, ge=1, le=16, description="replicas of a new collection")
 
     candidates: int = Field(50, ge=1, le=500, description="chunks taken from each leg")
     offered_passages: int = Field(20, ge=1, le=100, description="fused chunks for the packer")
@@ -160,8 +159,6 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="share of false hits that ends the semantic cache"
     )
     max_question_chars: int = Field(2000, ge=1, le=100000, description="longest question")
-    deadline_seconds: float = Field(10.0, gt=0, le=600, description="limit for one question [s]")
-    concurrent_questions: int = Field(4, ge=1, le=1024, description="questions worked on at once")
 
     grid_gco2e_per_kwh: float | None = Field(
         None, ge=0, le=2000, description="carbon intensity where this runs; unknown if unset"
@@ -216,11 +213,6 @@ class Settings(BaseSettings):
         None, description="what a question costs elsewhere, by rag-eval saved-baseline"
     )
 
-    host: str = Field("127.0.0.1", description="address the service binds")
-    port: int = Field(8080, ge=0, le=65535, description="port of the service; 0 picks a free one")
-    question_log: Path | None = Field(
-        None, description="file to which the service appends the text of each question"
-    )
     daily_joules: float | None = Field(
         None,
         ge=0,
@@ -308,15 +300,23 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
     except ValidationError as exc:
-        first = exc.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        value = _shown(name, first["input"]) if first["loc"] else first["msg"]
-        raise SettingsError(f"setting {name} cannot be used", value, first["msg"]) from exc
+        raise _refused(exc) from exc
     except SourceError as exc:
         remedy = "write its lists and tables as JSON"
         raise SettingsError("the environment cannot be read", exc, remedy) from exc
     except (OSError, ValueError) as exc:
         raise SettingsError("rag.toml cannot be read", exc, "mend the file's TOML") from exc
+
+
+def _refused(exc: ValidationError) -> SettingsError:
+    first = exc.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    why = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return SettingsError("the settings cannot be used", why, _REMEDY)
+    if first["type"] == "extra_forbidden":
+        return SettingsError("there is no such setting", name, _REMEDY)
+    return SettingsError(f"setting {name} cannot be used", _shown(name, first["input"]), why)
 
 
 def _shown(name: str, value: object) -> str:

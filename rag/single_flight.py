@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from rag import access
 from rag.answering import Answering
 from rag.errors import DeadlineError, RagError
 from rag.generating import Listener
@@ -65,8 +66,10 @@ class SharedAnswering:
         """Return an answer; see ``Answering.answer``.
 
         Raises:
+            AccessError: Whoever asks may not look there: nor may they share what another found.
             DeadlineError: Another's answer was waited for until the deadline passed.
         """
+        access.check(question.where)
         meter: RequestMeter | None = None
         while True:
             with self._flight(question) as (flight, first):

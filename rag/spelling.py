@@ -52,7 +52,7 @@ class Speller:
         """Return ``text`` with its typos mended; ``unknown`` are its terms that no document holds.
 
         What a word is mended to comes from documents within ``where``. Whether it counts as
-        unknown comes from the index's IDF, which all tenants share.
+        unknown comes from the index's IDF, over all that whoever asks may see.
         """
         known = [term for term in self.analyzer.terms(text) if term not in unknown]
         if not unknown or not known:

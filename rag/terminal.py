@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn, TextIO
 
+from rag.access import OPERATOR, acting
 from rag.errors import RagError, UsageError
 
 _INTERRUPTED = 130
@@ -27,12 +28,15 @@ def finished(
     options: argparse.Namespace,
     interrupted: str | None = None,
 ) -> int:
-    """Run a command and return its exit status; every fault becomes one line on stderr.
+    """Run a command, for whoever runs it, and return its exit status.
+
+    Every fault becomes one line on stderr.
 
     ``options.debug`` shows tracebacks instead. ``interrupted`` is what to say after Ctrl-C.
     """
     try:
-        return _status(command, options, interrupted)
+        with acting(OPERATOR):
+            return _status(command, options, interrupted)
     except Exception as exc:  # the boundary: a fault must not end in a stack trace
         if options.debug:
             raise

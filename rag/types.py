@@ -7,14 +7,15 @@ quantity is ``None``, never 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rag.errors import ValueRangeError
 
-Vector: TypeAlias = NDArray[np.float32]
+if TYPE_CHECKING:  # without vectors nothing needs it, and its import is a tenth of a start
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vector: TypeAlias = "NDArray[np.float32]"
 BlockKind: TypeAlias = Literal["heading", "paragraph", "list_item", "table_row", "code"]
 Basis: TypeAlias = Literal["measured", "estimated"]
 
@@ -53,6 +54,7 @@ class Document:
     media_type: str
     tags: tuple[str, ...] = ()
     date: str | None = None  # ISO 8601, for range filters
+    access: tuple[str, ...] = ()  # who holds one of these labels may read it; empty: everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Chunk:
 
     ``sentences`` are spans relative to ``text``, in order. ``tokens`` counts ``text`` in the
     configured tokenizer. ``also_in`` names further documents with the same text, stored once.
-    ``headlines`` are the indices of those sentences that are headings inside the chunk.
+    ``headlines`` are the indices of those sentences that are headings inside the chunk. ``access``
+    are its document's labels, sorted; whoever holds one of them may read it, all where it has none.
     """
 
     id: str
@@ -78,6 +81,7 @@ class Chunk:
     date: str | None = None
     also_in: tuple[str, ...] = ()
     headlines: tuple[int, ...] = ()
+    access: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.end - self.start != len(self.text):
@@ -142,7 +146,9 @@ class Filter:
     """What may be looked at. The tenant is always named; an empty tuple means no restriction.
 
     ``documents``: any of these ids. ``tags``: all of these. ``since``/``until``: inclusive
-    ISO 8601 bounds on the document's date; documents without a date fail a bound.
+    ISO 8601 bounds on the document's date; documents without a date fail a bound. ``labels`` are
+    those of whoever asks, sorted: of labelled documents only those with one of them are found; None
+    sees all. ``rag.access`` says what may stand in ``tenant`` and ``labels``.
     """
 
     tenant: str
@@ -150,6 +156,7 @@ class Filter:
     tags: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,18 @@
-"""Chunks for the tests: made of sentences, with exact spans."""
+"""Chunks for the tests: made of sentences, with exact spans. A Qdrant cluster to be failed."""
 
 import asyncio
 import hashlib
+import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rag.access import OPERATOR, acting
 from rag.types import Chunk, Span
 
 
@@ -40,6 +46,13 @@ def _own_environment() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def operator() -> Iterator[None]:
+    """Let the tests see everything, as commands do; what a service is asked has its own caller."""
+    with acting(OPERATOR):
+        yield
+
+
 @pytest.fixture
 def own_event_loop() -> Iterator[None]:
     """An event loop that is closed after the test: LlamaIndex makes one and leaves it open."""
@@ -48,3 +61,51 @@ def own_event_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Callable[..., Any]]:
+    """Makes a data directory's commands, each a process: ``commands(folder, tier="lexical")``."""
+    spec = importlib.util.spec_from_file_location(
+        "own_processes", Path(__file__).with_name("own_processes.py")
+    )
+    if spec is None or spec.loader is None:
+        raise AssertionError("the file stands beside this one")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        yield lambda folder, **settings: module.Commands(folder).with_settings(**settings)
+
+
+@pytest.fixture(scope="session")
+def browsing() -> Iterator[Callable[[], AbstractContextManager[Any]]]:
+    """Opens a real browser without a screen; where there is none the test is skipped."""
+    spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+    if spec is None or spec.loader is None:
+        raise AssertionError("the file stands beside this one")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        yield module.open_browser
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Qdrant cluster behind HTTP on the loopback, which can be told to fail."""
+    spec = importlib.util.spec_from_file_location(
+        "qdrant_gateway", Path(__file__).with_name("qdrant_gateway.py")
+    )
+    if spec is None or spec.loader is None:
+        raise AssertionError("the file stands beside this one")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    cluster = module.Gateway()
+    cluster.start()
+    yield cluster
+    cluster.stop()

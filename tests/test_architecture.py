@@ -22,7 +22,8 @@ LAYERS = {
     "values": (
         "",
         (
-            "types errors protocols settings results place grid grid.intensity generating"
+            "types errors access tracing protocols settings settings_server settings_service"
+            " results place grid grid.intensity generating"
             " provider_calls relay generators settings_generators"
         ),
     ),
@@ -34,11 +35,13 @@ LAYERS = {
             " grid.untrusted"
             " grid.answers grid.http grid.electricity_maps grid.watttime grid.packaged grid.file"
             " sci grid.live grid.siting grid.forecast grid.forecast_file grid.waiting durations"
-            " saved metering metering.machine metering.processor metering.power metering.usable"
+            " saved frontier metering metering.machine metering.processor metering.power"
+            " metering.usable"
             " generation_energy generation_energy.equations generation_energy.hardware"
             " generation_energy.models generation_energy.serving generation_energy.estimate"
             " provider_replies thread_clock remote listening streamed"
-            " defusing addressing prompting followup"
+            " defusing addressing prompting followup spans labels loopback appending document_kinds"
+            " windows upload_names packed_vectors"
         ),
     ),
     "stages": (
@@ -49,28 +52,49 @@ LAYERS = {
             " cache cache.answer_cache cache.clues cache.eviction cache.grounds cache.keys"
             " cache.memory cache.neighbours cache.opened cache.purge cache.reading cache.record"
             " cache.rewriting cache.rows cache.schema cache.shadow cache.store cache.values"
-            " cache.verifier cache.watch cache.wording"
+            " cache.vector_rows cache.verifier cache.watch cache.wording"
             " sources soundness doctor doctoring doctoring.place doctoring.risks doctoring.meter"
-            " doctoring.running doctoring.collection doctoring.records backup backup.catalogue"
+            " doctoring.running doctoring.collection doctoring.records doctoring.keeping"
+            " backup backup.catalogue"
             " backup.storing backup.reading backup.formats backup.gathering backup.making"
             " backup.placing backup.restoring"
-            " cited routing writing condensing caching"
+            " cited routing writing condensing caching keys keyring audit documents"
+            " upload_table uploads document_desk jobs jobs.job jobs.room jobs.file jobs.store"
+            " jobs.green jobs.queue jobs.runner jobs.batch jobs.parts jobs.child jobs.ingest_job"
         ),
     ),
-    "pipeline": ("", "pipeline answering recording budgets single_flight"),
-    "composition root": ("", "build build_power build_generators build_upkeep build_doctor"),
+    "pipeline": (
+        "",
+        "pipeline answering confined audited quotas trace_export recording budgets single_flight",
+    ),
+    "composition root": (
+        "",
+        (
+            "build build_power build_generators build_upkeep build_doctor build_traces build_jobs"
+            " build_quotas build_server"
+        ),
+    ),
     "logs": ("", "logs question_log"),
     "service": (
         "service.",
         (
-            "examples limits problems refusals saved_schemas grid_schemas bodies schemas"
+            "asgi examples limits problems refusals saved_schemas grid_schemas bodies schemas"
             " chat_bodies chat_schemas chat_routes metrics impact_schemas impact_routes"
+            " frontier_routes"
             " cache_routes hearing streaming replies questions tool_bodies tool_schemas"
-            " page_routes source_routes app server"
+            " page_routes source_routes boundary served"
+            " receiving connections shedding admission job_schemas batch_lines batch_routes"
+            " job_runs document_schemas document_routes door traced app server"
         ),
     ),
     "inside other frameworks": ("", "llama_index_parts mcp_server"),
-    "command line": ("", "receipts impact_text terminal options costs mcp_command upkeep cli"),
+    "command line": (
+        "",
+        (
+            "receipts impact_text terminal options costs mcp_command build_service serve_command"
+            " upkeep run_jobs jobs_command keys_command cli"
+        ),
+    ),
 }
 BELOW_ADAPTERS = ("values", "pure functions")
 
@@ -81,6 +105,7 @@ SEVERAL_IMPORTERS = {
     "starlette": "inside the service only",
     "qdrant_client": "the benchmark's rival brings its own; the server's client and its values",
     "llama_index": "connectors of models, our parts inside it, and the benchmark's rival",
+    "uvicorn": "inside the service only: what runs it, and its connections",
     "httpx": "below the clients of the Qdrant server and of model providers",
 }
 WHERE_ALLOWED: dict[str, str | tuple[str, ...]] = {
@@ -89,7 +114,12 @@ WHERE_ALLOWED: dict[str, str | tuple[str, ...]] = {
     "pydantic": ("rag.settings", "rag.service.", "eval."),
     "qdrant_client": ("rag.adapters.server_", "eval.systems."),
     "llama_index": ("rag.adapters.llama_index_", "rag.llama_index_parts", "eval.systems."),
-    "httpx": ("rag.adapters.server_client", "rag.adapters.provider_http"),
+    "uvicorn": "rag.service.",
+    "httpx": (
+        "rag.adapters.server_client",
+        "rag.adapters.server_connection",
+        "rag.adapters.provider_http",
+    ),
 }
 COMPOSITION_ROOTS = ("rag.build", "ingest.build", "eval.")
 PRINTING = re.compile(r"(.*\.cli|eval\.commands\..*|eval\.bench\..*|eval\.demo|.*\.__main__)")
@@ -276,6 +306,21 @@ def test_only_composition_roots_build_adapters() -> None:
         if name.startswith("rag.adapters.")
     ]
     assert not wrong
+
+
+def test_what_answers_is_given_no_index_but_a_confined_one() -> None:
+    given, confined = [], []
+    for module in MODULES:
+        for node in ast.walk(module.tree) if module.package == "rag" else ():
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            if name in {"build_pipeline", "SourceReader"}:
+                given.append(f"{module.name}:{node.lineno}: {name}")
+                if "ConfinedIndex(" in ast.unparse(node):
+                    confined.append(given[-1])
+    assert given == confined
+    assert len(confined) >= 2
 
 
 def test_only_command_lines_print() -> None:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from eval.breakeven_file import read_plan
 from eval.gating.policy import load_policy
 from eval.measures import MEASURES
 from rag.settings import Settings, load_settings
 from rag.settings_generators import GeneratorSettings
+from rag.settings_server import ServerSettings
+from rag.settings_service import Rate, ServiceSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,6 +45,7 @@ NOT_RUN = {
     ".venv/bin/rag serve": "serves until it is stopped; tests/service runs it",
     "curl ": "needs the running service; tests/service asks the same over HTTP",
     "docker ": "needs a container runtime",
+    "rag-ingest push": "needs a Qdrant server; tests/ingest/test_push.py",
     "python -m eval.bench": "takes minutes; make bench",
     ".venv/bin/python -m eval.bench": "takes minutes; make bench",
     "export TIKTOKEN_CACHE_DIR": "names a folder of the reader's",
@@ -181,7 +184,12 @@ def test_settings_files_can_be_used(
     for name, value in tomllib.loads(block.text).items():
         used = getattr(settings, name)
         if isinstance(used, tuple):
-            used = [table.model_dump(exclude_unset=True) for table in used]
+            used = [
+                each.model_dump(exclude_unset=True) if isinstance(each, BaseModel) else each
+                for each in used
+            ]
+        if isinstance(used, dict):
+            used = {key: table.model_dump(exclude_unset=True) for key, table in used.items()}
         assert (used.get_secret_value() if isinstance(used, SecretStr) else used) == (
             Path(value) if isinstance(used, Path) else value
         )
@@ -201,8 +209,10 @@ def test_links_to_files_lead_somewhere() -> None:
 def settings_table() -> str:
     """Return the reference of all settings as rows of a Markdown table."""
     rows = []
-    for name, field in Settings.model_fields.items():
-        default = "unset" if field.default in (None, ()) else f"`{_plain(field.default)}`"
+    later = [*ServerSettings.model_fields, *ServiceSettings.model_fields]
+    for name in [*(n for n in Settings.model_fields if n not in later), *later]:
+        field = Settings.model_fields[name]
+        default = "unset" if field.default in (None, (), {}) else f"`{_plain(field.default)}`"
         rows.append(f"| `{name}` | {default} | {_bounds(name)} | {field.description} |\n")
     return "".join(rows)
 
@@ -231,7 +241,12 @@ def _bounds(name: str) -> str:
         return " or ".join(f"`{choice}`" for choice in get_args(field.annotation))
     if field.annotation is bool:
         return "`true` or `false`"
+    if field.annotation == Rate | None:
+        return "a whole number `/second`, `/minute`, `/hour` or `/day`"
     if get_origin(field.annotation) is tuple:
+        held = "names" if get_args(field.annotation)[0] is str else "tables"
+        return f"at most {field.metadata[0].max_length} {held}"
+    if get_origin(field.annotation) is dict:
         return f"at most {field.metadata[0].max_length} tables"
     kinds = ("pattern", "gt", "ge", "max_length", "min_length", "le")
     limits = {k: v for k in kinds for each in field.metadata if (v := getattr(each, k, None))}
@@ -258,11 +273,17 @@ def test_the_reference_of_generators_is_that_of_the_code() -> None:
     assert match[1] == generators_table()
 
 
-if __name__ == "__main__":
-    sys.stdout.write(f"{settings_table()}\n{generators_table()}")
-
-
 def test_the_table_of_measures_is_the_codes() -> None:
     text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (higher|lower) \|$", text, re.MULTILINE)
     assert rows == [(m.name, m.of, m.unit, m.better) for m in MEASURES.values()]
+
+
+if __name__ == "__main__":  # write the reference anew
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    for pattern, rows in ((_BEGIN, settings_table()), (_FIELDS, generators_table())):
+        found = pattern.search(text)
+        if found is None:
+            sys.exit(f"{CONFIGURATION} has no table to write")
+        text = text[: found.start(1)] + rows + text[found.end(1) :]
+    CONFIGURATION.write_text(text, encoding="utf-8")

@@ -71,6 +71,12 @@ def _kill(request: Request) -> int:
     return kill.main([str(request.data / "docs_markup" / "owasp"), "--kills", kills])
 
 
+def _tenants(request: Request) -> int:
+    from eval.bench import tenants
+
+    return tenants.bench(quick=request.quick)
+
+
 def _module(name: str) -> _Bench:
     """Return ``bench(data: Path, *, quick: bool)`` of a module here, imported when it is called."""
 
@@ -106,11 +112,14 @@ _BENCHES: dict[str, _Bench] = {
     "cache": _module("cache"),
     "calibrate": _calibrate,
     "latency": _latency,
+    "load": _module("load"),
+    "coldstart": _module("coldstart"),
+    "tenants": _tenants,
     "ingest": _ingest,
     "kill": _kill,
 }
 _ALL = tuple(_BENCHES)
-_WITHOUT_DATA = {"green", "metering", "generation_energy"}
+_WITHOUT_DATA = {"green", "metering", "generation_energy", "tenants"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -108,7 +108,7 @@ def run(plan: Plan) -> None:
     """Measure both tiers, print tables, and leave ``latency.json``."""
     origin = provenance()
     help_seconds = _help_seconds()
-    chunks = tuple(islice(chunk_stream(_documents(plan.data), load_settings()), plan.chunks))
+    chunks = tuple(islice(chunk_stream(mixed_documents(plan.data), load_settings()), plan.chunks))
     cases = sampled(load_dataset(plan.data / "squad_v1_dev").cases, plan.questions + _COLD)
     questions = [case.text for case in cases]
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as scratch:
@@ -132,8 +132,8 @@ def _help_seconds() -> list[float]:
     return seconds
 
 
-def _documents(data: Path) -> Iterator[Document]:
-    """Yield SQuAD, Natural Questions, then documentation in a seeded order."""
+def mixed_documents(data: Path) -> Iterator[Document]:
+    """Yield SQuAD, Natural Questions, then documentation in a seeded order; ``data`` holds them."""
     squad, nq = load_dataset(data / "squad_v1_dev"), load_dataset(data / "nq_gold")
     yield from articles(squad.texts)
     yield from map(single, nq.texts)

@@ -43,7 +43,7 @@ def report_command(options: argparse.Namespace) -> int:
 
     check_writable(options.out)
     records = [record_named(name, options.results) for name in options.records]
-    records = records or _newest(options.results)
+    records = records or newest(options.results)
     contents = arranged(records)
     verdict, why = _judged(records[0], options.policy)
     contents = replace(contents, verdict=verdict, unjudged=why)
@@ -52,10 +52,13 @@ def report_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _newest(results: Path) -> list[Record]:
+def newest(results: Path) -> list[Record]:
     """Return the records of the newest one's questions, one for each system and settings.
 
     The newest of this project's own comes first, the others by name.
+
+    Raises:
+        UsageError: There is none.
     """
     from eval.records import same_questions
     from eval.systems.subjects import FRUGAL

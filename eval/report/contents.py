@@ -76,6 +76,17 @@ def arranged(records: Sequence[Record], seed: int = 0) -> Contents:
     return Contents(first, tuple(rest), tuple(_entries(names[1], swept, seed)))
 
 
+def side_by_side(records: Sequence[Record], seed: int = 0) -> Contents:
+    """Return the contents for records of one question set, all of them named in full.
+
+    Raises:
+        UsageError: There is no record, or they are not of the same questions.
+    """
+    _check(records)
+    first, *rest = _entries(_names(records, records), records, seed)
+    return Contents(first, tuple(rest))
+
+
 def differing(records: Sequence[Record]) -> tuple[str, ...]:
     """Return the names of the settings that are not the same in all records."""
     names = dict.fromkeys(name for record in records for name in record.settings)

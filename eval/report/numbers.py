@@ -27,7 +27,7 @@ class Scale:
         """Return a value without its unit."""
         if value is None:
             return UNKNOWN
-        return f"{value:.3f}" if self.unit == _SHARE else number(value / self.factor)
+        return f"{value:z.3f}" if self.unit == _SHARE else number(value / self.factor)
 
     def ranged(self, low: float | None, high: float | None) -> str:
         """Return "low to high", or one number where they read alike."""

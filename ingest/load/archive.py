@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from typing import IO, Final
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from ingest.load.limits import RATIO_FLOOR_BYTES, ParseLimits
 from ingest.load.source import Source
@@ -15,6 +19,14 @@ _MOST_MEMBERS = 20_000
 _XML_SUFFIXES = (".xml", ".rels", ".opf", ".ncx")
 _PROLOG_BYTES = 4096
 _ENCRYPTED = 0x1  # general purpose flag bit 0. Source: PKWARE APPNOTE 6.3.10, section 4.4.4
+# The methods of Office files, OpenDocument and EPUB, which are all that zlib bounds.
+# Source: ISO/IEC 29500-2 annex B; ODF 1.3 part 2, section 3.3; EPUB 3.3, section 4.2.2.
+_METHODS = frozenset((ZIP_STORED, ZIP_DEFLATED))
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")  # Source: PKWARE APPNOTE 6.3.10, section 4.3.7
+# Deflate makes at most 1032 bytes of one, so smaller parts harm nobody, whatever they claim.
+# Source: zlib technical details, "Maximum expansion factor".
+_TRUSTED_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 1 << 20
 
 
 def check_archive(source: Source) -> None:
@@ -22,8 +34,9 @@ def check_archive(source: Source) -> None:
 
     Raises:
         LoadError: It is no readable zip file, or one of its parts declares entities.
-        ParseLimitError: It unpacks to more than the limits allow.
-        UnsupportedFormatError: It is an OLE file, encrypted, or a legacy format.
+        ParseLimitError: It unpacks to more than the limits allow, or to more than it says.
+        UnsupportedFormatError: It is an OLE file, encrypted, a legacy format, or packed in a way
+            that none of these formats has.
     """
     name = source.path.name
     if source.head(len(_OLE)) == _OLE:
@@ -37,6 +50,9 @@ def check_archive(source: Source) -> None:
         _check_sizes(members, source.check(), source.limits)
         for member in members:
             _check_member(archive, member, name)
+        with source.path.open("rb") as file:
+            for member in members:
+                _check_honest(file, member, name)
 
 
 def open_archive(path: Path) -> ZipFile:
@@ -86,6 +102,12 @@ def _check_sizes(members: list[ZipInfo], packed: int, limits: ParseLimits) -> No
 def _check_member(archive: ZipFile, member: ZipInfo, name: str) -> None:
     if member.flag_bits & _ENCRYPTED:
         raise UnsupportedFormatError("encrypted container", name, "remove the password")
+    if member.compress_type not in _METHODS:
+        raise UnsupportedFormatError(
+            f"container packed with method {member.compress_type}",
+            f"{name}, {member.filename}",
+            "save the file again from its application",
+        )
     if not member.filename.lower().endswith(_XML_SUFFIXES):
         return
     try:
@@ -99,3 +121,46 @@ def _check_member(archive: ZipFile, member: ZipInfo, name: str) -> None:
         raise LoadError(
             "XML entity declarations are refused", f"{name}, {member.filename}", "remove them"
         )
+
+
+def _check_honest(file: IO[bytes], member: ZipInfo, name: str) -> None:
+    """Refuse a part that unpacks to more than it says: libraries unpack it all, and then cut it.
+
+    Unpacked here piece by piece, and only where the lie could cost memory.
+    """
+    if member.compress_type == ZIP_STORED or member.compress_size <= _TRUSTED_BYTES:
+        return
+    unpacked = 0
+    try:
+        for piece in _inflated(file, member):
+            unpacked += len(piece)
+            if unpacked > member.file_size:
+                break
+    except (OSError, zlib.error, struct.error) as exc:
+        raise LoadError(
+            "damaged container", f"{name}, {member.filename}: {exc}", "save the file again"
+        ) from exc
+    if unpacked > member.file_size:
+        raise ParseLimitError(
+            "container part unpacks to more than it says",
+            f"{name}, {member.filename}: more than {member.file_size} bytes",
+            "save the file again from its application",
+        )
+
+
+def _inflated(file: IO[bytes], member: ZipInfo) -> Iterator[bytes]:
+    """Yield what a deflated part holds, however much it is, in pieces of bounded size."""
+    file.seek(member.header_offset)
+    *_, name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+    file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = member.compress_size
+    while not inflating.eof:
+        packed = inflating.unconsumed_tail
+        if not packed:
+            packed = file.read(min(_PIECE_BYTES, left))
+            left -= len(packed)
+        piece = inflating.decompress(packed, _PIECE_BYTES)
+        if not (packed or piece):
+            return
+        yield piece

@@ -28,14 +28,15 @@ def clean(text: str) -> str:
 class DocumentBuilder:
     """Collects blocks; what lies between two of them in the text is line ends only.
 
-    ``title``, ``date`` (``YYYY-MM-DD``) and ``tags`` are for the loader to set when the file
-    names them.
+    ``title``, ``date`` (``YYYY-MM-DD``), ``tags`` and ``access`` are for the loader to set when
+    the file names them; ``access`` as it stands there, right or wrong: who judges it must see it.
     """
 
     def __init__(self, limits: ParseLimits = DEFAULT_LIMITS) -> None:
         self.title: str | None = None
         self.date: str | None = None
         self.tags: tuple[str, ...] = ()
+        self.access: tuple[str, ...] = ()
         self._limit = limits.output_chars
         self._parts: list[str] = []
         self._blocks: list[Block] = []
@@ -107,6 +108,7 @@ class DocumentBuilder:
             media_type=media_type,
             tags=tuple(dict.fromkeys(tag for raw in self.tags if (tag := clean(raw).strip()))),
             date=self.date,
+            access=tuple(dict.fromkeys(_UNWANTED.sub("\ufffd", raw) for raw in self.access)),
         )
 
     def _separate(self, kind: BlockKind) -> None:

@@ -55,6 +55,7 @@ def _chapters(package: Element, folder: str) -> list[str]:
         for item in package.iter("{*}item")
         if attribute(item, "media-type") in _PAGES
     }
-    order = (attribute(item, "idref") for item in package.iter("{*}itemref"))
+    # Each once, as the format has it: a chapter read a million times would be a bomb.
+    order = dict.fromkeys(attribute(item, "idref") for item in package.iter("{*}itemref"))
     paths = (unquote(pages[key]).partition("#")[0] for key in order if key in pages)
     return [posixpath.normpath(posixpath.join(folder, path)) for path in paths]

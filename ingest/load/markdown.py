@@ -19,6 +19,7 @@ from ingest.load.tables import write_table
 _MOST_NESTED = 100  # deeper blocks are dropped by the parser, so such files are read as text
 _FRONT = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _FRONT_LINE = re.compile(r"([\w-]+)[ \t]*:(?:[ \t]+(.*))?$")
+_ACCESS_LINE = re.compile(r"^[ \t]*[\"']?access[\"']?[ \t]*:.*", re.IGNORECASE | re.MULTILINE)
 _TAG_NAME = re.compile(r"</?([A-Za-z][\w-]*)|<!|<\?")
 # Source: HTML Living Standard, index of elements; other names in angle brackets are content.
 _HTML_ELEMENTS = frozenset(
@@ -33,7 +34,7 @@ _HTML_ELEMENTS = frozenset(
 
 
 def read(source: Source, into: DocumentBuilder) -> None:
-    """Add the file's blocks; title, date and tags come from its front matter.
+    """Add the file's blocks; title, date, tags and access come from its front matter.
 
     Raises:
         LoadError: The file is not text.
@@ -42,6 +43,9 @@ def read(source: Source, into: DocumentBuilder) -> None:
     front = _FRONT.match(text)
     if front and _read_front_matter(front[1], into):
         text = text[front.end() :]
+    elif front and (line := _ACCESS_LINE.search(front[1])):
+        # Labels that cannot be made out must not pass for none: this one is refused.
+        into.access = (f"? {line[0]}",)
     render(text, into)
 
 
@@ -132,7 +136,7 @@ def _inline_html(tag: str) -> str:
 
 
 def _read_front_matter(front: str, into: DocumentBuilder) -> bool:
-    """Take title, date and tags from ``key: value`` lines; False if these are not such lines."""
+    """Take title, date, tags and access from ``key: value`` lines; False if it is not made so."""
     values: dict[str, list[str]] = {}
     key = None
     for line in front.split("\n"):
@@ -149,6 +153,7 @@ def _read_front_matter(front: str, into: DocumentBuilder) -> bool:
     into.title = next(iter(values.get("title", ())), None)
     into.date = iso_date(next(iter(values.get("date", ())), None))
     into.tags = tuple(values.get("tags") or values.get("keywords") or ())
+    into.access = tuple(values.get("access", ()))
     return True
 
 

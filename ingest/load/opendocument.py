@@ -85,14 +85,23 @@ class _Renderer:
 
     def _paragraph(self, element: Element) -> None:
         self._into.add(_words(element), "list_item" if self._in_item else "paragraph", self._page)
-        for note in element.iter("{*}note-body", "{*}text-box"):
-            self.children(note)
+        for inner in _inner(element):
+            self.children(inner)
 
     def _table(self, table: Element) -> None:
         name = attribute(table, "name")
         if name and _is_sheet(table):
             self._into.heading(name, 1)
         write_table(self._into, _rows(table), page=self._page)
+
+
+def _inner(element: Element) -> Iterator[Element]:
+    """Yield the notes and boxes below, but not those in one another: each adds its own."""
+    for child in element:
+        if local_name(child) in {"note-body", "text-box"}:
+            yield child
+        else:
+            yield from _inner(child)
 
 
 def _is_sheet(table: Element) -> bool:

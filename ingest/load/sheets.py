@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time
 from itertools import groupby
 from typing import Protocol
@@ -20,8 +20,10 @@ from ingest.load.markup import parse_xml
 from ingest.load.office import describe
 from ingest.load.source import Source
 from ingest.load.tables import write_table
-from rag.errors import LoadError
+from rag.errors import LoadError, ParseLimitError
 
+# Source: Microsoft, "Excel specifications and limits", worksheet size.
+_MOST_ROWS = 1_048_576
 _DRAWING = re.compile(r"xl/(charts/chart|drawings/drawing|diagrams/data)\d+\.xml")
 
 
@@ -42,6 +44,7 @@ def read(source: Source, into: DocumentBuilder) -> None:
 
     Raises:
         LoadError: The file is damaged.
+        ParseLimitError: A row says that it lies outside of any worksheet.
     """
     describe(source, into)
     with warnings.catch_warnings():
@@ -54,7 +57,7 @@ def read(source: Source, into: DocumentBuilder) -> None:
             ) from exc
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # the declared size is the file's word, and costs time
-            for number, table in enumerate(_tables(sheet.iter_rows())):
+            for number, table in enumerate(_tables(_placed(sheet.iter_rows(), source.path.name))):
                 if number == 0:
                     into.heading(sheet.title, 1)
                 write_table(into, table)
@@ -71,6 +74,18 @@ def _add_drawings(source: Source, into: DocumentBuilder) -> None:
             if found:
                 root = parse_xml(read_member(archive, name), name)
                 (add_chart if found[1] == "charts/chart" else add_texts)(root, into)
+
+
+def _placed(rows: Iterable[Sequence[Cell]], name: str) -> Iterator[Sequence[Cell]]:
+    """Yield the rows: openpyxl makes up all before one, wherever the file says that it lies."""
+    for number, row in enumerate(rows, 1):
+        if number > _MOST_ROWS:
+            raise ParseLimitError(
+                "row outside of any worksheet",
+                f"{name}: row {number}",
+                "save the file again from its application",
+            )
+        yield row
 
 
 def _tables(rows: Iterable[Iterable[Cell]]) -> Iterator[Iterator[list[str]]]:

@@ -27,8 +27,10 @@ def read(source: Source, into: DocumentBuilder) -> None:
         LoadError: The file is not JSON.
     """
     value = parse(source.data(), source.path.name)
-    if isinstance(value, dict) and _text_key(value):
-        _describe(value, into)
+    if isinstance(value, dict):
+        into.access = _labels(value.get("access"))
+        if _text_key(value):
+            _describe(value, into)
     _write(value, into)
 
 
@@ -124,6 +126,14 @@ def _scalar(value: Json) -> str:
 
 def _text_key(record: Mapping[str, Json]) -> str | None:
     return next((key for key in _TEXT_KEYS if isinstance(record.get(key), str)), None)
+
+
+def _labels(value: Json) -> tuple[str, ...]:
+    """Return what a record says of who may read it; what is no label is refused later on."""
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    return tuple(item if isinstance(item, str) else json.dumps(item) for item in items)
 
 
 def _describe(record: Mapping[str, Json], into: DocumentBuilder) -> None:

@@ -87,6 +87,8 @@ def _describe(tree: LexborHTMLParser, into: DocumentBuilder) -> None:
             into.date = into.date or iso_date(content)
         elif key == "keywords" and not into.tags:
             into.tags = tuple(word.strip() for word in content.split(",") if word.strip())
+        elif key == "access" and not into.access:
+            into.access = tuple(word.strip() for word in content.split(",") if word.strip())
 
 
 @dataclass(slots=True)

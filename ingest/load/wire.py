@@ -14,7 +14,7 @@ from typing import TypeAlias
 from rag.errors import EmptyDocumentError, LoadError, ParseLimitError, UnsupportedFormatError
 from rag.types import Block, BlockKind, Document
 
-_Fields: TypeAlias = tuple[str, str, str, list[str], str | None]
+_Fields: TypeAlias = tuple[str, str, str, list[str], str | None, list[str]]
 _Row: TypeAlias = tuple[int, int, BlockKind, int, int | None]
 _ERRORS: dict[str, type[LoadError]] = {
     error.__name__: error
@@ -84,11 +84,13 @@ def _packed(document: Document) -> list[object]:
         path = paths.setdefault(block.headings, len(paths))
         rows.append((block.start, block.end, block.kind, path, block.page))
     fields = [document.title, document.text, document.media_type, document.tags, document.date]
-    return [fields, list(paths), rows]
+    return [[*fields, document.access], list(paths), rows]
 
 
 def _unpacked(doc_id: str, fields: _Fields, paths: list[list[str]], rows: list[_Row]) -> Document:
-    title, text, media_type, tags, date = fields
+    title, text, media_type, tags, date, access = fields
     headings = [tuple(path) for path in paths]
     blocks = tuple(Block(s, e, kind, headings[path], page) for s, e, kind, path, page in rows)
-    return Document(doc_id, title, text, blocks, media_type, tuple(tags), date)
+    return Document(
+        *(doc_id, title, text, blocks, media_type), tuple(tags), date, access=tuple(access)
+    )

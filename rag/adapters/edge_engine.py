@@ -6,7 +6,6 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias
 from uuid import UUID
@@ -14,11 +13,14 @@ from uuid import UUID
 import qdrant_edge as edge
 
 from rag import dates
+from rag.adapters.edge_contents import Contents
 from rag.adapters.edge_layout import Layout, hold
 from rag.errors import IndexStateError, ValueRangeError
+from rag.labels import Labels
 from rag.payload import (
     chunk_id_of,
     from_payload,
+    from_stored,
     has_vectors,
     point_id,
     tenant_mask,
@@ -41,22 +43,10 @@ _SCAN_ALWAYS = 10_000_000
 # speed, recall@50 .9997 instead of 1, and no score off by more than 7e-5.
 _STORED_AS = edge.VectorStorageDatatype.Float16
 
+# True of points without the key as well, as all are that were stored before there were labels.
+_UNLABELLED = edge.IsEmptyCondition("access")
 
 _Opened: TypeAlias = Callable[[str, edge.EdgeConfig], edge.EdgeShard]
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What is true of all points, so that a search can do less.
-
-    ``sole_tenant`` makes the tenant filter needless, which costs half of a dense search;
-    without ``opaque_ids`` no payload is read to name the hits, which costs half of a sparse one,
-    as does reading which of them are ``unembedded``.
-    """
-
-    sole_tenant: str | None
-    opaque_ids: bool
-    unembedded: bool
 
 
 class Engine:
@@ -91,8 +81,9 @@ class Engine:
         self._let_go()
 
     def optimize(self) -> None:
-        """Rewrite segments until they have the layout asked for; blocks all threads."""
+        """Rewrite segments, and index fields, as is asked for by now; blocks all threads."""
         with _failures(self._path):
+            _index_fields(self._shard)
             self._shard.optimize()
 
     def flush(self) -> None:
@@ -107,6 +98,7 @@ class Engine:
         waiting = edge.CountRequest(
             exact=True, filter=edge.Filter(must_not=[edge.HasVectorCondition("dense")])
         )
+        labelled = edge.CountRequest(exact=True, filter=edge.Filter(must_not=[_UNLABELLED]))
         with _failures(self._path):
             tenants = [str(hit.value) for hit in self._shard.facet(request).hits]
             sole_tenant = tenants[0] if len(tenants) == 1 else None
@@ -114,6 +106,7 @@ class Engine:
                 sole_tenant,
                 opaque_ids=self._shard.count(opaque) > 0,
                 unembedded=self._dense and self._shard.count(waiting) > 0,
+                labelled=self._shard.count(labelled) > 0,
             )
 
     def search(
@@ -121,7 +114,8 @@ class Engine:
     ) -> tuple[SearchHits, dict[int, float | None]]:
         """Return both legs' rankings with an empty ``idf``, and the IDF of the probed terms."""
         legs = _leg_requests(query, contents)
-        requests = [*legs.values(), *map(_idf_request, probes)]
+        corpus = _corpus(query.where, contents)
+        requests = [*legs.values(), *(_idf_request(term, corpus) for term in probes)]
         with _failures(self._path):
             found = self._shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
         mask = None if contents.opaque_ids else tenant_mask(query.where.tenant)
@@ -146,6 +140,13 @@ class Engine:
                 # An id made up for the purpose can reach a point of another tenant.
                 if record.payload and record.payload["tenant"] == tenant
             }
+
+    def points(self, tenant: str, ids: Sequence[UUID]) -> list[Point]:
+        """Return points of one tenant as they are stored, vectors and all, in any order."""
+        with _failures(self._path):
+            records = self._shard.retrieve(list(ids), True, True)
+        theirs = [r for r in records if r.payload and r.payload["tenant"] == tenant]
+        return [from_stored(record.payload or {}, record.vector) for record in theirs]
 
     def count(self, where: Filter | None = None) -> int:
         """Return the exact number of chunks within ``where``, or of all."""
@@ -176,14 +177,15 @@ def _failures(path: Path) -> Iterator[None]:
         # A panic of the engine, such as over a truncated file, is no Exception.
         if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
             raise
-        remedy = "close the other process that has it open, or rebuild the index"
+        full = any(said in str(exc) for said in ("No space left", "File too large"))
+        usual = "close the other process that has it open, or rebuild the index"
+        remedy = "free disk space" if full else usual
         raise IndexStateError(f"index engine failed at {path}", exc, remedy) from exc
 
 
 def _created(path: str, config: edge.EdgeConfig) -> edge.EdgeShard:
     shard = edge.EdgeShard.create(path, config)
-    for field, params in _field_indexes():
-        shard.update(edge.UpdateOperation.create_field_index(field, params))
+    _index_fields(shard)
     return shard
 
 
@@ -219,16 +221,17 @@ def _shard_config(layout: Layout) -> edge.EdgeConfig:
     )
 
 
-def _field_indexes() -> list[tuple[str, edge.PayloadSchemaParams]]:
+def _index_fields(shard: edge.EdgeShard) -> None:
+    """Index the fields that filters look at; those that are indexed stay as they are."""
     # Graph links of their own would multiply the building time by the number of these fields.
     plain = edge.KeywordIndexParams(enable_hnsw=False)
-    return [
+    fields: list[tuple[str, edge.PayloadSchemaParams]] = [
         ("tenant", edge.KeywordIndexParams(is_tenant=True)),
-        ("documents", plain),
-        ("tags", plain),
-        ("opaque", plain),
+        *((name, plain) for name in ("documents", "tags", "access", "opaque")),
         ("at", edge.DatetimeIndexParams(enable_hnsw=False)),
     ]
+    for field, params in fields:
+        shard.update(edge.UpdateOperation.create_field_index(field, params))
 
 
 def _edge_point(point: Point) -> edge.Point:
@@ -247,10 +250,12 @@ def _match(key: str, value: str) -> edge.FieldCondition:
     return edge.FieldCondition(key=key, match=edge.MatchValue(value=value))
 
 
-def _filter(where: Filter, sole_tenant: str | None = None) -> edge.Filter | None:
+def _filter(where: Filter, contents: Contents | None = None) -> edge.Filter | None:
     must: list[edge.ConditionType] = [_match("tags", tag) for tag in where.tags]
-    if where.tenant != sole_tenant:
+    if contents is None or where.tenant != contents.sole_tenant:
         must.append(_match("tenant", where.tenant))
+    if where.labels is not None and (contents is None or contents.labelled):
+        must.append(_readable(where.labels))
     if where.documents:
         any_of = edge.MatchAny(list(where.documents))
         must.append(edge.FieldCondition(key="documents", match=any_of))
@@ -263,8 +268,22 @@ def _filter(where: Filter, sole_tenant: str | None = None) -> edge.Filter | None
     return edge.Filter(must=must) if must else None
 
 
+def _readable(labels: Labels) -> edge.ConditionType:
+    held = edge.FieldCondition(key="access", match=edge.MatchAny(list(labels)))
+    return edge.Filter(should=[held, _UNLABELLED]) if labels else _UNLABELLED
+
+
+def _corpus(where: Filter, contents: Contents) -> edge.Filter | None:
+    seen = contents.corpus(where)
+    return _filter(seen, contents) if seen else None
+
+
+def _idf_over(corpus: edge.Filter | None) -> edge.SearchParams | None:
+    return edge.SearchParams(idf=edge.IdfParams(corpus)) if corpus else None
+
+
 def _leg_requests(query: SearchQuery, contents: Contents) -> dict[str, edge.QueryRequest]:
-    where = _filter(query.where, contents.sole_tenant)
+    where = _filter(query.where, contents)
     named = ["id"] if contents.opaque_ids else []
     told = ["dim"] if contents.unembedded and query.dense is not None else []
     legs: dict[str, edge.QueryRequest] = {}
@@ -282,15 +301,20 @@ def _leg_requests(query: SearchQuery, contents: Contents) -> dict[str, edge.Quer
             limit=query.limit,
             query=edge.Query.Nearest(_edge_sparse(query.sparse), using="bm25"),
             filter=where,
+            params=_idf_over(_corpus(query.where, contents)),
             with_payload=named + told or False,
         )
     return legs
 
 
-def _idf_request(term: int) -> edge.QueryRequest:
+def _idf_request(term: int, corpus: edge.Filter | None) -> edge.QueryRequest:
     alone = edge.SparseVector(indices=[term], values=[1.0])
     return edge.QueryRequest(
-        limit=1, query=edge.Query.Nearest(alone, using="bm25"), with_vector=["bm25"]
+        limit=1,
+        query=edge.Query.Nearest(alone, using="bm25"),
+        filter=corpus,
+        params=_idf_over(corpus),
+        with_vector=["bm25"],
     )
 
 

@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from rag.adapters.edge_engine import Contents, Engine
+from rag.adapters.edge_contents import Contents
+from rag.adapters.edge_engine import Engine
 from rag.adapters.edge_layout import IndexConfig, Layout, read_layout, write_layout
 from rag.errors import IndexStateError, ValueRangeError
 from rag.payload import check_dense, check_points, point_id
@@ -31,15 +32,16 @@ _IDF_CACHE_LIMIT = 100_000
 class EdgeIndex:
     """An index over chunks in one directory; reader and writer in one object.
 
-    Document frequencies are the engine's: over all tenants, without chunks that have no terms.
-    Deleted chunks stay in them until they are a fifth of a segment and ``commit`` rewrites it.
+    Document frequencies are the engine's: over all that whoever asks may see, without chunks that
+    have no terms. Where that is everything, deleted chunks stay in them until they are a fifth of a
+    segment and ``commit`` rewrites it.
     """
 
     def __init__(self, path: Path, engine: Engine, layout: Layout) -> None:
         self._path = path
         self._engine = engine
         self._layout = layout
-        self._idf: dict[int, float | None] = {}
+        self._idf: dict[tuple[Filter | None, int], float | None] = {}
         self._contents: Contents | None = None
 
     @classmethod
@@ -96,7 +98,8 @@ class EdgeIndex:
         """Return both legs' best ``query.limit`` chunks within ``query.where``.
 
         The IDF of a term is read off the engine: a query for that term alone scores its best
-        chunk with IDF x stored weight. It is kept until the next write.
+        chunk with IDF x stored weight. It is kept until the next write, for those alone who may
+        see the same.
 
         Raises:
             ValueRangeError: The limit is below 1, or vector or dates do not fit.
@@ -106,12 +109,13 @@ class EdgeIndex:
             raise ValueRangeError("search limit", query.limit, "use 1 or more")
         check_dense(query.dense, self._layout.config.dimension)
         terms = query.sparse.indices if query.sparse and query.weigh_terms else ()
-        cache = self._idf
-        known = {term: cache[term] for term in terms if term in cache}
+        cache, contents = self._idf, self._survey()
+        corpus = contents.corpus(query.where)
+        known = {term: cache[corpus, term] for term in terms if (corpus, term) in cache}
         unknown = [term for term in terms if term not in known]
-        hits, learned = self._engine.search(query, unknown, self._survey())
+        hits, learned = self._engine.search(query, unknown, contents)
         known |= learned
-        self._remember(learned)
+        self._remember({(corpus, term): value for term, value in learned.items()})
         idf = {term: value for term, value in known.items() if value is not None}
         return replace(hits, idf=idf)
 
@@ -124,6 +128,17 @@ class EdgeIndex:
         ids = [point_id(tenant, chunk_id) for chunk_id in chunk_ids]
         stored = self._engine.fetch(tenant, list(dict.fromkeys(ids)))
         return tuple(stored[key] for key in ids if key in stored)
+
+    def points(self, tenant: str, chunk_ids: Sequence[str]) -> tuple[Point, ...]:
+        """Return one tenant's points as they are stored, in any order; unknown ids are left out.
+
+        Their passage vectors are those that the index keeps, in float16.
+
+        Raises:
+            IndexStateError: The index is closed or damaged.
+        """
+        ids = [point_id(tenant, chunk_id) for chunk_id in chunk_ids]
+        return tuple(self._engine.points(tenant, list(dict.fromkeys(ids))))
 
     def count(self, where: Filter) -> int:
         """Return the exact number of chunks within ``where``.
@@ -190,7 +205,7 @@ class EdgeIndex:
         self._idf = {}
         self._contents = None
 
-    def _remember(self, learned: dict[int, float | None]) -> None:
+    def _remember(self, learned: dict[tuple[Filter | None, int], float | None]) -> None:
         if len(self._idf) + len(learned) > _IDF_CACHE_LIMIT:
             self._idf = {}
         self._idf.update(learned)

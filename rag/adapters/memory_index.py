@@ -8,6 +8,7 @@ import numpy as np
 
 from rag import bm25, dates
 from rag.errors import ValueRangeError
+from rag.labels import reads
 from rag.payload import check_dense, check_points
 from rag.types import (
     Filter,
@@ -42,7 +43,7 @@ class MemoryIndex:
             raise ValueRangeError("search limit", query.limit, "use 1 or more")
         check_dense(query.dense, self._dimension)
         points = self._within(query.where)
-        idf = self._idf(query.sparse)
+        idf = self._idf(query.sparse, query.where)
         sparse = _best(_bm25_scores(points, query.sparse, idf), query.limit)
         waiting = {p.chunk.id for p in points if query.dense is not None and p.vectors is None}
         return SearchHits(
@@ -86,14 +87,15 @@ class MemoryIndex:
         admits = _predicate(where)
         return [point for point in self._points.values() if admits(point)]
 
-    def _idf(self, sparse: SparseVector | None) -> dict[int, float]:
+    def _idf(self, sparse: SparseVector | None, where: Filter) -> dict[int, float]:
         wanted = set(sparse.indices) if sparse else set()
+        corpus = self._within(Filter(where.tenant, labels=where.labels)) if wanted else []
         frequencies = dict.fromkeys(wanted, 0)
-        for point in self._points.values() if wanted else ():
+        for point in corpus:
             for term in wanted.intersection(point.sparse.indices):
                 frequencies[term] += 1
         # As the engine counts: a chunk without any term is not part of the corpus.
-        size = sum(1 for point in self._points.values() if point.sparse.indices)
+        size = sum(1 for point in corpus if point.sparse.indices)
         return {term: bm25.idf(size, held) for term, held in frequencies.items() if held}
 
 
@@ -104,6 +106,8 @@ def _predicate(where: Filter) -> Callable[[Point], bool]:
     def admits(point: Point) -> bool:
         chunk = point.chunk
         if point.tenant != where.tenant or not tags.issubset(chunk.tags):
+            return False
+        if not reads(where.labels, chunk.access):
             return False
         if where.documents and not {chunk.doc_id, *chunk.also_in} & set(where.documents):
             return False

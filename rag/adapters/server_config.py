@@ -47,6 +47,10 @@ class Sharding:
         if self.shared_key in self.own_shard_tenants:
             raise SettingsError("tenant named like the shared key", self.shared_key, "rename one")
 
+    def is_alone(self, tenant: str) -> bool:
+        """Return whether the shards that hold a tenant hold nobody else."""
+        return self.method == "custom" and tenant in self.own_shard_tenants
+
     def key_of(self, tenant: str) -> str | None:
         """Return the shard key that holds a tenant, or None if the server chooses the shard."""
         if self.method == "auto":
@@ -60,8 +64,9 @@ class ServerConfig:
 
     ``dimension`` is that of the dense vectors, None for the lexical tier. ``timeout_seconds``
     bounds a read with all its retries, ``write_timeout_seconds`` one batch of writes and
-    ``commit_timeout_seconds`` the wait for the optimizer [s]. ``on_disk`` keeps full vectors and
-    payloads out of memory.
+    ``commit_timeout_seconds`` the wait for the optimizer [s]. ``attempts`` is how often a read is
+    tried; a write is tried until its time is over. ``on_disk`` keeps full vectors and payloads out
+    of memory.
     """
 
     dimension: int | None
@@ -72,7 +77,7 @@ class ServerConfig:
     timeout_seconds: float = 5.0
     write_timeout_seconds: float = 60.0
     commit_timeout_seconds: float = 3600.0
-    attempts: int = 3
+    attempts: int = 5
     batch_size: int = 256
     sharding: Sharding = Sharding()
     quantization: Literal["turbo4", "int8", "none"] = "turbo4"
@@ -80,11 +85,16 @@ class ServerConfig:
     on_disk: bool = False
 
     def __post_init__(self) -> None:
+        account, _, rest = self.url.rpartition("@")
+        if account:  # what stands before is a password, and is not shown
+            raise SettingsError("server url with a password", rest, "use server_api_key for it")
         target = urlsplit(self.url)
         if target.scheme not in ("http", "https") or not target.hostname:
             raise SettingsError("server url", self.url, "use http(s)://host[:port]")
         if self.api_key and target.scheme == "http" and target.hostname not in _LOOPBACK:
             raise SettingsError("API key over plain http", self.url, "use https")
+        if not (self.secret.isascii() and self.secret.isprintable()):
+            raise SettingsError("server API key", "(not shown)", "use printable ASCII")
         positive = ("timeout_seconds", "write_timeout_seconds", "commit_timeout_seconds")
         for name in (*positive, "attempts", "batch_size"):
             if not getattr(self, name) > 0:
@@ -92,7 +102,10 @@ class ServerConfig:
 
     def headers(self) -> dict[str, str]:
         """Return the HTTP headers that identify us to the server."""
-        key = self.api_key
-        if key is None:
-            return {}
-        return {"api-key": key if isinstance(key, str) else key.get_secret_value()}
+        return {"api-key": self.secret} if self.secret else {}
+
+    @property
+    def secret(self) -> str:
+        """The API key in clear, empty without one."""
+        key = self.api_key or ""
+        return key if isinstance(key, str) else key.get_secret_value()

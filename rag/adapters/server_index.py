@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
+from uuid import UUID
 
 from rag.adapters.server_calls import Deadline
 from rag.adapters.server_client import ServerClient
@@ -63,7 +64,7 @@ class QdrantServerIndex:
         """Make the collection, its shard keys and payload indexes where they are missing.
 
         Raises:
-            IndexStateError: The collection is there with another dimension.
+            IndexStateError: The collection is there with another dimension or sharding.
             BackendError: The server failed, refused, or did not answer in time.
         """
         if not self._server.exists():
@@ -73,6 +74,10 @@ class QdrantServerIndex:
             remedy = f"use another collection or the embedder of {dimension} dimensions"
             raise IndexStateError("collection of another dimension", dimension, remedy)
         sharding = self._config.sharding
+        spread = self._server.sharding()
+        if spread not in (None, sharding.method):
+            remedy = "use another collection: a server cannot change that of one that is there"
+            raise IndexStateError("collection is sharded in another way", spread, remedy)
         if sharding.method == "custom":
             keys = (sharding.shared_key, *sharding.own_shard_tenants)
             self._server.create_missing_shard_keys(keys)
@@ -81,10 +86,13 @@ class QdrantServerIndex:
     def check(self) -> None:
         """Ask the server about the collection, to learn early that it cannot be reached.
 
+        One that was made before a field got its index gets that.
+
         Raises:
             BackendError: The server failed, refused, or did not answer in time.
         """
-        self._server.exists()
+        if self._server.exists():
+            self._server.create_field_indexes()
 
     def search(self, query: SearchQuery) -> SearchHits:
         """Return both legs' best ``query.limit`` chunks within ``query.where``.
@@ -141,7 +149,22 @@ class QdrantServerIndex:
         Raises:
             BackendError: The server failed, refused, or did not answer in time.
         """
-        ids = [point_id(tenant, chunk_id) for chunk_id in chunk_ids]
+        self.discard(tenant, [point_id(tenant, chunk_id) for chunk_id in chunk_ids])
+
+    def stored_ids(self) -> Iterator[tuple[str, UUID]]:
+        """Yield tenant and id of all points there are, whoever wrote them.
+
+        Raises:
+            BackendError: The server failed, refused, or did not answer in time.
+        """
+        return self._server.stored_ids()
+
+    def discard(self, tenant: str, ids: Sequence[UUID]) -> None:
+        """Remove points of one tenant by the ids that ``stored_ids`` gave.
+
+        Raises:
+            BackendError: The server failed, refused, or did not answer in time.
+        """
         size = self._config.batch_size
         for start in range(0, len(ids), size):
             self._server.delete(tenant, ids[start : start + size])

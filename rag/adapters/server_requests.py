@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from rag import dates
 from rag.adapters.server_config import ServerConfig
+from rag.labels import Labels
 from rag.payload import point_id, to_payload
 from rag.types import Filter, Point, SearchQuery, SparseVector
 
@@ -26,6 +27,7 @@ FIELD_INDEXES: tuple[tuple[str, Json], ...] = (
     ("tenant", {"type": "keyword", "is_tenant": True}),
     ("documents", _PLAIN_KEYWORD),
     ("tags", _PLAIN_KEYWORD),
+    ("access", _PLAIN_KEYWORD),
     ("at", {"type": "datetime", "enable_hnsw": False}),
 )
 
@@ -55,6 +57,8 @@ def condition(where: Filter) -> Json:
         ValueRangeError: A date bound is not ISO 8601.
     """
     must = [match("tenant", where.tenant), *(match("tags", tag) for tag in where.tags)]
+    if where.labels is not None:
+        must.append(_readable(where.labels))
     if where.documents:
         must.append({"key": "documents", "match": {"any": list(where.documents)}})
     since, until = dates.bounds(where)
@@ -63,6 +67,24 @@ def condition(where: Filter) -> Json:
         span = {name: edge.isoformat() for name, edge in edges.items() if edge}
         must.append({"key": "at", "range": span})
     return {"must": must}
+
+
+def _readable(labels: Labels) -> Json:
+    # Points stored before there were labels have no such key: they are empty too.
+    unlabelled: Json = {"is_empty": {"key": "access"}}
+    held: Json = {"key": "access", "match": {"any": list(labels)}}
+    return {"should": [held, unlabelled]} if labels else unlabelled
+
+
+def _corpus(where: Filter, config: ServerConfig) -> Json | None:
+    """Return the filter for all that whoever asks may see, None where the shard holds no more."""
+    if where.labels is None and config.sharding.is_alone(where.tenant):
+        return None
+    return condition(Filter(where.tenant, labels=where.labels))
+
+
+def _idf_over(corpus: Json | None) -> Json | None:
+    return {"idf": {"corpus": corpus}} if corpus else None
 
 
 def match(key: str, value: str) -> Json:
@@ -90,20 +112,32 @@ def legs(query: SearchQuery, config: ServerConfig) -> dict[str, Json]:
         vector = query.dense.tolist()
         requests["dense"] = {"query": vector, "using": "dense", "params": params, **common}
     if query.sparse is not None and query.sparse.indices:
-        requests["bm25"] = {"query": _sparse(query.sparse), "using": "bm25", **common}
+        corpus = _corpus(query.where, config)
+        requests["bm25"] = {
+            "query": _sparse(query.sparse),
+            "using": "bm25",
+            "params": _idf_over(corpus),
+            **common,
+        }
         if query.dense is not None:
             requests["bm25"]["with_payload"] = ["id", "dim"]  # "dim" tells that it has a vector
     return requests
 
 
-def idf_probe(term: int, shard_key: str | None) -> Json:
-    """Return the request for the best chunk of one term, with its stored weights."""
+def idf_probe(term: int, where: Filter, config: ServerConfig) -> Json:
+    """Return the request for the best chunk of one term, with its stored weights.
+
+    Only among what whoever asks may see, and with the IDF of that.
+    """
+    corpus = _corpus(where, config)
     return {
         "query": {"indices": [term], "values": [1.0]},
         "using": "bm25",
+        "filter": corpus,
+        "params": _idf_over(corpus),
         "limit": 1,
         "with_vector": ["bm25"],
-        "shard_key": shard_key,
+        "shard_key": config.sharding.key_of(where.tenant),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import os
 from dataclasses import dataclass
@@ -74,8 +74,8 @@ def _load(name: str) -> tiktoken.Encoding:
     data = _vocabulary_bytes(name)
     if name != "cl100k_base":
         return tiktoken.get_encoding(name)  # reads the file just verified
-    pairs = (line.split() for line in data.splitlines())
-    ranks = {base64.b64decode(token): int(rank) for token, rank in pairs}
+    words = data.split()  # a token and its rank a line; a third of a service's start, line by line
+    ranks = dict(zip(map(binascii.a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
     return tiktoken.Encoding(
         name, pat_str=_CL100K_PATTERN, mergeable_ranks=ranks, special_tokens={}
     )

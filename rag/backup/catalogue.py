@@ -2,7 +2,8 @@
 
     backup.json                  this list, and its own SHA-256
     files/generations/000007/    index/, manifest.sqlite, generation.json, lists of ids
-    files/ledger/...             and all else that the collection keeps
+    files/uploads/acme/...       what was sent over HTTP, with files/uploads/_uploads.sqlite
+    files/ledger/...             and all else that the collection keeps: cache, jobs, vectors
 
 A file is stored without its runs of zeros, which the engine's preallocated files mostly are;
 ``data`` says where the rest belongs.

@@ -15,6 +15,7 @@ from rag.backup.catalogue import FILES, GENERATIONS, PASSING, StoredFile
 from rag.backup.storing import copy_database, is_database, store
 from rag.errors import IndexStateError, UsageError
 from rag.generation import INDEX, MANIFEST, Generation, read_current, shared_lock
+from rag.uploads import FOLDER as UPLOADS
 
 _PASSING: Final = PASSING | {GENERATIONS}  # the published one is added by itself
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -90,7 +91,7 @@ def _tree_digest(digests: dict[str, str]) -> str:
 
 
 def add_kept(draft: Draft, collection_dir: Path) -> None:
-    """Store whatever else the collection keeps: ledger, cache, vectors, letters.
+    """Store whatever else the collection keeps: ledger, cache, vectors, letters, uploads, jobs.
 
     Raises:
         OSError: It cannot be stored.
@@ -109,7 +110,8 @@ def add_kept(draft: Draft, collection_dir: Path) -> None:
 
 
 def _add_kept_file(draft: Draft, source: Path, path: PurePosixPath) -> None:
-    if not is_database(source):
+    # What somebody sent is stored as it is, whatever it begins with.
+    if _is_sent(path) or not is_database(source):
         draft.add(source, path)
         return
     copy = draft.folder / "database"
@@ -120,13 +122,25 @@ def _add_kept_file(draft: Draft, source: Path, path: PurePosixPath) -> None:
         copy.unlink(missing_ok=True)
 
 
-def _kept(folder: Path, passing: frozenset[str] = _PASSING) -> Iterator[Path]:
+def _is_sent(path: PurePosixPath) -> bool:
+    return path.parts[0] == UPLOADS and len(path.parts) > 2
+
+
+def _kept(
+    folder: Path, passing: frozenset[str] = _PASSING, *, sent: bool = False
+) -> Iterator[Path]:
+    """Yield what is kept below a folder; what was ``sent`` may have any name."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         is_folder = entry.is_dir(follow_symlinks=False)
         plain = is_folder or entry.is_file(follow_symlinks=False)
-        beside = entry.name.endswith(_BESIDE) or ".damaged" in entry.name
+        beside = not (is_folder or sent) and _is_beside(entry.name)
         if not plain or beside or entry.name in passing or entry.name.startswith("."):
             continue
         yield Path(entry.path)
         if is_folder:
-            yield from _kept(Path(entry.path), frozenset())
+            within = sent or (folder.name == UPLOADS and not passing)
+            yield from _kept(Path(entry.path), frozenset(), sent=within)
+
+
+def _is_beside(name: str) -> bool:
+    return name.endswith(_BESIDE) or ".damaged" in name

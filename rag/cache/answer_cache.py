@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from rag import access
 from rag.cache import shadow
 from rag.cache.eviction import priority
 from rag.cache.grounds import Grounds, grounds_of
@@ -37,6 +38,8 @@ FOLDER: Final = "cache"
 class AnswerCache:
     """Kept answers of all tenants; threads may share it, and processes its folder.
 
+    Each look is held to whoever is asking (``rag.access``), and raises ``AccessError`` beyond that.
+
     ``purge`` deletes from it.
     """
 
@@ -52,6 +55,7 @@ class AnswerCache:
 
     def exact(self, asked: Asked) -> Cached | None:
         """Return the entry of the same question in the same scope; it may not be fresh."""
+        access.check(asked.scope.where)
         return self._opened.tried(lambda store: self._exact(store, asked), None)
 
     def revalidate(self, cached: Cached, context: Context, generation: str) -> bool:
@@ -69,6 +73,7 @@ class AnswerCache:
 
         ``context`` is what was just packed for the question; see ``Grounds.carry``.
         """
+        access.check(asked.scope.where)
         return self._opened.tried(
             lambda store: self._similar(store, asked, clue, grounds_of(context)), None
         )
@@ -82,6 +87,7 @@ class AnswerCache:
 
         An abstention is found by its own question only.
         """
+        access.check(asked.scope.where)
         if asked.sparing:
             return False
         row = row_of(asked, clue, said, cost)
@@ -110,7 +116,12 @@ class AnswerCache:
         return agrees
 
     def state(self) -> CacheState | None:
-        """Return what is held and what was saved; None where the file cannot be read."""
+        """Return what is held and what was saved; None where the file cannot be read.
+
+        Raises:
+            AccessError: Whoever asks is for one tenant: this is of all.
+        """
+        access.everywhere()
         return self._opened.tried(lambda store: _state(store, self._watch), None)
 
     def close(self) -> None:
@@ -138,7 +149,8 @@ class AnswerCache:
         return None
 
     def _cached(self, store: Store, row: Row, level: Level, asked: Asked) -> Cached | None:
-        if row.created + self._limits.ttl_seconds <= self._clock():
+        # What a clock that ran ahead has dated would else be kept until then.
+        if not row.created <= self._clock() < row.created + self._limits.ttl_seconds:
             return None
         try:
             # What is similar was compared with a context of the generation now served.

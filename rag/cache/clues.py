@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-
 from rag.cache.neighbours import weights
 from rag.cache.values import Clue
 
@@ -22,6 +20,8 @@ def clue_to(clue: Clue) -> bytes:
 def clue_from(data: bytes) -> Clue:
     """Return the clue that ``clue_to`` wrote."""
     if data[:1] == _VECTOR:
+        import numpy as np
+
         return Clue(np.frombuffer(data[1:], dtype="<f4").astype(np.float32))
     held = json.loads(data[1:])
     return Clue(None, tuple(term for term, _ in held), dict(held))

@@ -53,6 +53,7 @@ def scope_key(scope: Scope) -> bytes:
             where.tenant,
             sorted(set(where.documents)),
             sorted(set(where.tags)),
+            where.labels,
             where.since,
             where.until,
             scope.budget_tokens,

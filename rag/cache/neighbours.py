@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from rag.cache.values import Clue
-from rag.types import Vector
+
+if TYPE_CHECKING:
+    from rag.cache.vector_rows import VectorRows
 
 # Only what the verifier then agrees to counts, so that a low floor costs time, not truth.
 # Source: eval/bench/results/cache.json, "floors": of what it agrees to on the half developed on,
@@ -17,34 +18,6 @@ from rag.types import Vector
 _NEAR_COSINE = 0.8
 _NEAR_SHARE = 0.5
 _MOST = 16  # candidates that are read and verified
-_FIRST_ROWS = 16
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Vectors of one scope: rows [0, used) of ``matrix``, (capacity, dim) float32."""
-
-    matrix: Vector
-    ids: list[int] = field(default_factory=list)
-
-    def add(self, entry: int, vector: Vector) -> None:
-        if len(self.ids) == len(self.matrix):
-            self.matrix = np.concatenate([self.matrix, np.zeros_like(self.matrix)])
-        self.matrix[len(self.ids)] = vector
-        self.ids.append(entry)
-
-    def drop(self, entry: int) -> None:
-        if entry in self.ids:
-            at, last = self.ids.index(entry), self.ids.pop()
-            if last != entry:
-                self.ids[at] = last
-                self.matrix[at] = self.matrix[len(self.ids)]
-
-    def near(self, vector: Vector) -> list[int]:
-        cosines = self.matrix[: len(self.ids)] @ vector
-        near = np.flatnonzero(cosines >= _NEAR_COSINE)
-        best = near[np.argsort(-cosines[near], kind="stable")[:_MOST]]
-        return [self.ids[at] for at in best]
 
 
 @dataclass(slots=True)
@@ -85,7 +58,7 @@ class Neighbours:
     """The questions in memory; scopes never meet, and so neither do tenants."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[bytes, int], _Rows] = {}
+        self._rows: dict[tuple[bytes, int], VectorRows] = {}
         self._terms: dict[bytes, _Terms] = {}
         self._scopes: dict[int, tuple[bytes, int | None]] = {}
 
@@ -100,9 +73,10 @@ class Neighbours:
     def add(self, entry: int, scope: bytes, clue: Clue) -> None:
         """Take a question in; one without a vector or a term is never near any other."""
         if clue.vector is not None:
+            from rag.cache.vector_rows import VectorRows
+
             dim = len(clue.vector)
-            empty = np.zeros((_FIRST_ROWS, dim), dtype=np.float32)
-            self._rows.setdefault((scope, dim), _Rows(empty)).add(entry, clue.vector)
+            self._rows.setdefault((scope, dim), VectorRows.of(dim)).add(entry, clue.vector)
             self._scopes[entry] = (scope, dim)
         else:
             self._terms.setdefault(scope, _Terms()).add(entry, weights(clue))
@@ -121,7 +95,7 @@ class Neighbours:
         """Return the entries of a scope that come near a question, nearest first."""
         if clue.vector is not None:
             rows = self._rows.get((scope, len(clue.vector)))
-            return rows.near(clue.vector) if rows else []
+            return rows.near(clue.vector, _NEAR_COSINE, _MOST) if rows else []
         terms = self._terms.get(scope)
         return terms.near(weights(clue)) if terms else []
 

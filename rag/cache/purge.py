@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from rag import access
 from rag.cache.keys import question_key
 from rag.cache.opened import Opened
 from rag.cache.reading import read
@@ -15,7 +16,10 @@ _Condition: TypeAlias = tuple[str, tuple[object, ...]]
 
 
 class Purge:
-    """Deletes entries; each method returns how many, or raises ``RagError`` if it cannot."""
+    """Deletes entries; each method returns how many, or raises ``RagError`` if it cannot.
+
+    What is another tenant's than the caller's raises ``AccessError``.
+    """
 
     def __init__(self, opened: Opened, watch: Watch) -> None:
         self._opened = opened
@@ -23,7 +27,7 @@ class Purge:
 
     def question(self, tenant: str, text: str) -> int:
         """Delete a tenant's question in all its scopes, and what would answer it worded so."""
-        key, wordings = question_key(tenant, text), read(text)
+        key, wordings = question_key(access.require(tenant), text), read(text)
 
         def conditions(store: Store) -> Iterable[_Condition]:
             same = [entry for entry, kept in store.questions(tenant) if wordings & read(kept)]
@@ -34,15 +38,18 @@ class Purge:
 
     def document(self, tenant: str, doc_id: str) -> int:
         """Delete what a tenant's document had a part in: packed, cited, or only offered."""
+        access.require(tenant)
         where = "tenant = ? AND id IN (SELECT entry FROM documents WHERE tenant = ? AND doc_id = ?)"
         return self._delete(lambda _: [(where, (tenant, tenant, doc_id))])
 
     def tenant(self, tenant: str) -> int:
         """Delete all of a tenant."""
+        access.require(tenant)
         return self._delete(lambda _: [("tenant = ?", (tenant,))])
 
     def everything(self) -> int:
         """Delete all of all tenants, and switch the semantic level on again."""
+        access.everywhere()
         return self._delete(lambda _: [("1", ())], self._watch.reset)
 
     def _delete(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import stat
 from pathlib import Path
@@ -10,41 +9,51 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from rag.doctor import Finding
+from rag.keyring import Keyring, keys_path
+from rag.loopback import is_loopback
 from rag.settings import Settings
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _LONG_SECONDS: Final = 60.0  # Source: our choice; the usual limit of proxies before a service
 
 
-def check_settings(settings: Settings, *, keyed: bool = False) -> Finding:
+def check_settings(settings: Settings) -> Finding:
     """Look for settings that open the service, its texts or its secrets to others.
 
-    Args:
-        settings: Those in force.
-        keyed: Whether callers have to show a key.
+    Raises:
+        SettingsError: The file of API keys cannot be used, so that nobody comes in.
     """
-    risks = [*_network(settings, keyed=keyed), *_texts(settings), *_secrets()]
+    risks = [*_callers(settings), *_network(settings), *_texts(settings), *_secrets()]
     if not risks:
         return Finding("ok", f"nothing risky; fingerprint {settings.fingerprint()}")
     found, remedies = zip(*risks, strict=True)
     return Finding("warn", "; ".join(found), "; ".join(remedies))
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address that a service binds."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _callers(settings: Settings) -> list[tuple[str, str]]:
+    path = keys_path(settings)
+    keyring = Keyring(path)
+    if keyring.problem is not None:
+        raise keyring.problem
+    if keyring.empty:
+        return _without_keys(settings)
+    if path.stat().st_mode & stat.S_IROTH:
+        return [(f"{path}: others may read who has which rights", f"chmod 600 {path}")]
+    return []
 
 
-def _network(settings: Settings, *, keyed: bool) -> list[tuple[str, str]]:
+def _without_keys(settings: Settings) -> list[tuple[str, str]]:
+    if settings.keyless:
+        found = f"keyless: whoever reaches {settings.host} may read and delete all that is there"
+        return [(found, "make keys with rag keys add, and unset keyless")]
+    if is_loopback(settings.host):
+        return []
+    found = f"host {settings.host}, and there are no keys: rag serve will not start"
+    return [(found, "make keys with rag keys add, or bind 127.0.0.1")]
+
+
+def _network(settings: Settings) -> list[tuple[str, str]]:
     risks = []
-    if not is_loopback(settings.host) and not keyed:
-        found = f"host {settings.host}: whoever reaches this machine may ask, for any tenant"
-        risks.append((found, "bind 127.0.0.1 behind a proxy that asks for keys and does TLS"))
     address = urlsplit(settings.server_url)
     if settings.index == "server" and not is_loopback(address.hostname or ""):
         if address.scheme == "http":

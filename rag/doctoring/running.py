@@ -46,7 +46,7 @@ def check_service(settings: Settings, fingerprint: str) -> Finding:
     if served != fingerprint:
         found = f"{url} is ready with other settings ({served}) than these"
         return Finding("warn", found, "restart it, or use its settings here")
-    known = "ledger unknown" if unwritten is None else "nothing unwritten"
+    known = "ledger unknown: /metrics is not open" if unwritten is None else "nothing unwritten"
     return Finding("ok", f"{url} is ready, {known}")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -11,17 +13,22 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from rag import __version__
-from rag.answering import Answering
+from rag.audited import AuditedAnswering
 from rag.build_generators import answering_fingerprint
-from rag.cache.answer_cache import AnswerCache
 from rag.errors import RagError
-from rag.ledger import Ledger
+from rag.jobs.runner import JobRunner
+from rag.quotas import QuotaAnswering
 from rag.service import problems, refusals, streaming
-from rag.service.cache_routes import add_cache, watch_cache
+from rag.service.batch_routes import BATCH, JobParts, add_batch, add_jobs, watch_jobs
+from rag.service.boundary import Bodies, Boundary, body_limit
+from rag.service.cache_routes import CacheParts, add_cache, watch_cache
 from rag.service.chat_routes import add_chat
+from rag.service.document_routes import DOCUMENTS, DocumentParts, add_documents
+from rag.service.door import Door
 from rag.service.examples import ANSWER, CONTEXT, STREAM
+from rag.service.frontier_routes import add_frontier
 from rag.service.impact_routes import add_impact, add_metrics
-from rag.service.limits import Boundary, body_limit
+from rag.service.job_runs import BatchParts, batch_worker
 from rag.service.metrics import Metrics
 from rag.service.page_routes import add_page
 from rag.service.problems import Problem
@@ -33,9 +40,11 @@ from rag.service.schemas import (
     ReadyBody,
     RetrieveResponse,
 )
-from rag.service.source_routes import add_sources
+from rag.service.served import Served
+from rag.service.shedding import Shedding
+from rag.service.source_routes import LONGEST_QUOTE, SOURCES, SourceParts, add_sources
+from rag.service.traced import Traced, watch_traces
 from rag.settings import Settings
-from rag.sources import SourceReader
 
 _DESCRIPTION = (
     "Answers from your own documents with the fewest tokens that keep the answer grounded, and "
@@ -52,57 +61,109 @@ _INTERFACE: Mapping[str, Any] = {
 }
 
 
-def create_app(
-    settings: Settings,
-    pipeline: Answering,
-    ready: Callable[[], RagError | None],
-    ledger: Ledger | None = None,
-    cache: AnswerCache | None = None,
-) -> FastAPI:
-    """Return the application.
-
-    Args:
-        settings: Limits, defaults of requests, and the fingerprint.
-        pipeline: What answers; called from several threads.
-        ready: Returns why no question can be answered now, or None when it can.
-        ledger: Where the pipeline writes what its answers cost, to be read over HTTP.
-        cache: What the pipeline keeps its answers in, to be read and purged over HTTP.
-    """
+def create_app(settings: Settings, served: Served) -> FastAPI:
+    """Return the application: ``settings`` bound and default its requests."""
     metrics = Metrics()
-    questions = Questions(settings, pipeline, metrics)
-
-    def limit_bytes(path: str) -> int:
-        return body_limit(settings.max_question_chars, conversation=path == refusals.CHAT)
-
-    app = FastAPI(title="frugal-rag", lifespan=_closing(questions), **_INTERFACE)
-    app.add_middleware(
-        Boundary,
-        limit_bytes=limit_bytes,
-        limit_seconds=settings.deadline_seconds,
-        refused=metrics.refused,
-    )
+    audited = AuditedAnswering(served.answering, served.audit)
+    questions = Questions(settings, audited, metrics, served.quotas)
+    runner = _runner(settings, served, questions, metrics)
+    app = FastAPI(title="frugal-rag", lifespan=_lifespan(questions, runner), **_INTERFACE)
+    _add_layers(app, settings, served, metrics)
+    overloaded = questions.admission.overloaded
+    app.add_middleware(Shedding, overloaded=overloaded, refused=metrics.refused)
     _add_handlers(app, metrics)
     _add_questions(app, questions)
     add_chat(app, questions)
-    add_cache(app, cache, settings, _documented(None, 400, 422, 500))
-    watch_cache(metrics, cache)
-    _add_health(app, settings, ready)
-    add_impact(app, ledger, _documented(None, 400, 422))
-    add_metrics(app, metrics, ledger)
+    _add_page(app, settings, served)
+    _add_later(app, settings, served, metrics)
+    _add_records(app, settings, served)
+    _add_health(app, settings, served.ready)
+    watch_cache(metrics, served.cache)
+    watch_traces(metrics, served.traces)
+    add_metrics(app, metrics, served.ledger)
+    app.state.refused = metrics.refused  # for the server around it
     return app
 
 
-def _closing(questions: Questions) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _runner(
+    settings: Settings, served: Served, questions: Questions, metrics: Metrics
+) -> JobRunner | None:
+    """Return what does the jobs in this process, its batches while no caller waits; None if not."""
+    if served.jobs is None or not settings.run_jobs:
+        return None
+    answering = served.answering
+    if served.quotas is not None:
+        answering = QuotaAnswering(answering, served.quotas)
+    gate = questions.gate
+    parts = BatchParts(answering, lambda: gate.busy, served.audit, metrics, served.traces)
+    return served.jobs.runner(batch_worker(settings, parts))
+
+
+def _lifespan(
+    questions: Questions, runner: JobRunner | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if runner is not None:
+            runner.start()
         yield
-        questions.gate.close()
+        if runner is not None:
+            await asyncio.to_thread(runner.close)
+        questions.admission.close()
 
     return lifespan
 
 
+def _add_layers(app: FastAPI, settings: Settings, served: Served, metrics: Metrics) -> None:
+    """Put the layers around the application; the last one added is the outermost."""
+
+    def limit_bytes(path: str) -> int | None:
+        if path in (BATCH, DOCUMENTS):
+            return None  # read by the route, piece by piece
+        chars = LONGEST_QUOTE if path == SOURCES else settings.max_question_chars
+        return body_limit(chars, conversation=path == refusals.CHAT)
+
+    app.add_middleware(
+        Bodies,
+        limit_bytes=limit_bytes,
+        limit_seconds=settings.deadline_seconds,
+        refused=metrics.refused,
+    )
+    app.add_middleware(Door, keyring=served.keyring, settings=settings, metrics=metrics)
+    app.add_middleware(Boundary, refused=metrics.refused)
+    app.add_middleware(Traced, export=served.traces)
+
+
+def _add_page(app: FastAPI, settings: Settings, served: Served) -> None:
+    """Add what people use: the page, and the passages around its citations."""
+    if served.reader is not None:
+        add_page(app)
+        documented = _documented(None, 400, 401, 403, 404, 408, 413, 415, 422, 503)
+        add_sources(app, settings, SourceParts(served.reader, served.audit), documented)
+
+
+def _add_later(app: FastAPI, settings: Settings, served: Served, metrics: Metrics) -> None:
+    """Add what is not done at once: batches of questions, documents, and their jobs."""
+    if served.jobs is not None:
+        parts = JobParts(served.jobs.store, served.audit, metrics)
+        add_batch(app, settings, parts, _documented)
+        add_jobs(app, parts, _documented)
+        watch_jobs(metrics, served.jobs.queue.counts)
+    if served.desk is not None:
+        add_documents(app, settings, DocumentParts(served.desk, served.audit, metrics), _documented)
+
+
+def _add_records(app: FastAPI, settings: Settings, served: Served) -> None:
+    """Add what was kept of answers, and what an evaluation measured of them."""
+    documented = _documented(None, 400, 401, 403, 422, 500, 503)
+    add_cache(app, CacheParts(served.cache, served.audit), settings, documented)
+    add_impact(app, served.ledger, served.audit, _documented(None, 400, 401, 403, 422, 503))
+    fingerprint = answering_fingerprint(settings)
+    add_frontier(app, served.frontier, fingerprint, _documented(None, 400, 401, 403))
+
+
 def _add_questions(app: FastAPI, questions: Questions) -> None:
-    answered = _documented(ANSWER, 400, 408, 413, 415, 422, 429, 500, 502, 503, 504)
+    answered = _documented(ANSWER, 400, 401, 403, 408, 413, 415, 422, 429, 500, 502, 503, 504)
     answered[200]["content"][streaming.MEDIA_TYPE] = {"example": STREAM}
     app.add_api_route(
         "/v1/query",
@@ -118,14 +179,8 @@ def _add_questions(app: FastAPI, questions: Questions) -> None:
         methods=["POST"],
         response_model=RetrieveResponse,
         summary="Retrieve context for a question",
-        responses=_documented(CONTEXT, 400, 408, 413, 415, 422, 429, 500, 502, 503, 504),
+        responses=_documented(CONTEXT, 400, 401, 403, 408, 413, 415, 422, 429, 500, 502, 503, 504),
     )
-
-
-def add_people(app: FastAPI, settings: Settings, reader: SourceReader) -> None:
-    """Add what people use: the page, and the passages around its citations."""
-    add_page(app)
-    add_sources(app, settings, reader, _documented(None, 400, 404, 422, 503))
 
 
 def _add_health(app: FastAPI, settings: Settings, ready: Callable[[], RagError | None]) -> None:
@@ -175,8 +230,14 @@ def _add_handlers(app: FastAPI, metrics: Metrics) -> None:
         app.add_exception_handler(int(status), routed)
 
 
+@cache
+def _problem_schema() -> Mapping[str, Any]:
+    """Return the schema of problems; made once, as each route is documented with it."""
+    return ProblemBody.model_json_schema()
+
+
 def _documented(example: Mapping[str, object] | None, *statuses: int) -> dict[int | str, Any]:
-    schema = ProblemBody.model_json_schema()
+    schema = _problem_schema()
     documented: dict[int | str, Any] = {
         status: {
             "description": HTTPStatus(status).phrase,

@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from rag import dates
+from rag import access, dates
 from rag.errors import ValueRangeError
 from rag.generating import MOST_STOPS, Message, Sampling
 from rag.results import Question
@@ -159,18 +159,21 @@ def to_question(body: RetrieveBody, settings: Settings, deadline: float) -> Ques
 
     Raises:
         ValueRangeError: A longer answer is asked for than the service allows.
+        AccessError: Another tenant than the caller's is named.
 
     Args:
         body: The checked body.
         settings: Where the tenant, the budget and the frugality come from if the body names none.
         deadline: When it is given up, on the monotonic clock [s].
     """
-    where = Filter(
-        tenant=body.tenant or settings.tenant,
-        documents=tuple(body.filter.documents),
-        tags=tuple(body.filter.tags),
-        since=body.filter.since,
-        until=body.filter.until,
+    where = access.narrowed(
+        Filter(
+            tenant=access.tenant_of(body.tenant, settings.tenant),
+            documents=tuple(body.filter.documents),
+            tags=tuple(body.filter.tags),
+            since=body.filter.since,
+            until=body.filter.until,
+        )
     )
     budget = body.budget_tokens or settings.budget_tokens
     frugality = settings.frugality if body.frugality is None else body.frugality

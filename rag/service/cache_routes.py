@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rag import access
+from rag.audit import AuditLog
 from rag.cache.answer_cache import AnswerCache
+from rag.cache.purge import Purge
 from rag.errors import RagError, UsageError, ValueRangeError
 from rag.service.metrics import Gauged, Metrics
 from rag.settings import Settings
@@ -73,19 +77,41 @@ class PurgeQuery(BaseModel):
 class PurgedBody(_Body):
     """What was forgotten."""
 
-    purged: int = Field(description="answers that were deleted")
+    purged: int | None = Field(
+        description="answers that were deleted; null for a key that may not read all documents, "
+        "as the number would tell of what others asked"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheParts:
+    """The cache, if there is one, and where it is noted who looked at it or purged it."""
+
+    cache: AnswerCache | None
+    audit: AuditLog
+
+    def there(self) -> AnswerCache:
+        """Return the cache.
+
+        Raises:
+            UsageError: This service keeps none.
+        """
+        if self.cache is None:
+            remedy = 'set cache to "exact" or "semantic", and start again'
+            raise UsageError("this service keeps no cache", 'cache = "off"', remedy)
+        return self.cache
 
 
 def add_cache(
     app: FastAPI,
-    cache: AnswerCache | None,
+    parts: CacheParts,
     settings: Settings,
     documented: Mapping[int | str, dict[str, Any]],
 ) -> None:
     """Add reading and purging of a cache; ``documented`` are their problems."""
     responses = dict(documented)
-    app.add_api_route(_PATH, _state(cache), summary="What is kept?", responses=responses)
-    purge = _purge(cache, settings.tenant)
+    app.add_api_route(_PATH, _state(parts), summary="What is kept?", responses=responses)
+    purge = _purge(parts, settings.tenant)
     summary = "Forget answers"
     app.add_api_route(_PATH, purge, methods=["DELETE"], summary=summary, responses=responses)
 
@@ -118,32 +144,32 @@ def _gauges(cache: AnswerCache) -> Iterator[Gauged]:
     yield Gauged("cache_false_share", text, share, "bound")
 
 
-def _state(cache: AnswerCache | None) -> Callable[[], CacheBody]:
+def _state(parts: CacheParts) -> Callable[[], CacheBody]:
     def state() -> CacheBody:
         """Tell what the cache holds and what it saved."""
-        found = _there(cache).state()
+        found = parts.there().state()
         if found is None:
             raise RagError("the cache cannot be read", "its file", "see the log for the reason")
+        parts.audit.note("cache", None)
         return CacheBody.model_validate(found)
 
     return state
 
 
-def _purge(cache: AnswerCache | None, usual_tenant: str) -> Callable[..., PurgedBody]:
+def _purge(parts: CacheParts, usual_tenant: str) -> Callable[..., PurgedBody]:
     def purge(what: Annotated[PurgeQuery, Query()]) -> PurgedBody:
         """Forget a tenant's answers: to a question, from a document, or all."""
-        forget, whose = _there(cache).purge, what.tenant or usual_tenant
-        if what.question is not None:
-            return PurgedBody(purged=forget.question(whose, what.question))
-        if what.document is not None:
-            return PurgedBody(purged=forget.document(whose, what.document))
-        return PurgedBody(purged=forget.tenant(whose))
+        forget, whose = parts.there().purge, access.tenant_of(what.tenant, usual_tenant)
+        parts.audit.note("purge", whose, () if what.document is None else (what.document,))
+        count = _purged(forget, whose, what)
+        return PurgedBody(purged=count if access.caller().labels is None else None)
 
     return purge
 
 
-def _there(cache: AnswerCache | None) -> AnswerCache:
-    if cache is None:
-        remedy = 'set cache to "exact" or "semantic", and start again'
-        raise UsageError("this service keeps no cache", 'cache = "off"', remedy)
-    return cache
+def _purged(forget: Purge, tenant: str, what: PurgeQuery) -> int:
+    if what.question is not None:
+        return forget.question(tenant, what.question)
+    if what.document is not None:
+        return forget.document(tenant, what.document)
+    return forget.tenant(tenant)

@@ -11,7 +11,8 @@ from typing import Final, Generic, TypeVar
 
 from rag.errors import DeadlineError
 from rag.generating import Listener
-from rag.service.limits import Gate, Receive
+from rag.service.asgi import Receive
+from rag.service.limits import Gate
 
 _T = TypeVar("_T")
 QUIET_SECONDS: Final = 10.0  # after which proxies are shown that the connection is alive

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
 
+from rag import access
+from rag.audit import AuditLog
 from rag.errors import UsageError
 from rag.ledger import Ledger
 from rag.ledger_sums import By, days_between, read_report, today
@@ -17,7 +19,10 @@ _DATE = "ISO 8601, UTC, inclusive; a year or month counts whole"
 
 
 def add_impact(
-    app: FastAPI, ledger: Ledger | None, documented: Mapping[int | str, dict[str, Any]]
+    app: FastAPI,
+    ledger: Ledger | None,
+    audit: AuditLog,
+    documented: Mapping[int | str, dict[str, Any]],
 ) -> None:
     """Add the report of what answers cost; ``documented`` are its problems."""
 
@@ -36,6 +41,7 @@ def add_impact(
             raise UsageError(
                 "this service keeps no ledger", "ledger = false", "set ledger = true, start again"
             )
+        audit.note("impact", access.caller().tenant)
         days = days_between(first, last, today())
         body = report_body(read_report(ledger.folder, days, by))
         return Response(body.model_dump_json(by_alias=True), media_type="application/json")
@@ -56,6 +62,7 @@ def add_metrics(app: FastAPI, metrics: Metrics, ledger: Ledger | None) -> None:
 
     def exposed() -> Response:  # on a thread: files are read for it
         """Return the counters since the start, in the text format of Prometheus."""
+        access.everywhere()
         return Response(metrics.text(), media_type=MEDIA_TYPE)
 
     app.add_api_route(

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest as _text
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rag.results import Receipt
+from rag.results import Receipt, Spared
 from rag.service.problems import Problem
 from rag.types import Interval
 
@@ -43,6 +43,10 @@ _COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("tenant", "outcome"),
     ),
     "refused": ("Requests refused, by problem", ("problem",)),
+    "spared": (
+        "Questions taken with less under load, by the last step they had to do without",
+        ("step",),
+    ),
     "tokens": ("Tokens, by what they were used for", ("use",)),
     "cache": (
         "Answers, by what the cache did: off, miss, exact, semantic; shared: in flight already",
@@ -123,6 +127,10 @@ class Metrics:
                 self._count("tokens", use, by=count)
                 if model is not None:
                     self._count("generated_tokens", model, use, by=count)
+
+    def spared(self, step: Spared) -> None:
+        """Count a question that is answered with less because many are waiting."""
+        self._count("spared", step)
 
     def refused(self, problem: Problem) -> None:
         """Count a refused request."""

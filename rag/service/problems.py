@@ -11,7 +11,7 @@ from dataclasses import field as dataclass_field
 from http import HTTPStatus
 from typing import Any, Final
 
-from rag.errors import RagError, ValueRangeError
+from rag.errors import OverloadedError, QuotaSpentError, RagError, ValueRangeError
 from rag.provider_calls import PassingError
 
 MEDIA_TYPE = "application/problem+json"
@@ -59,8 +59,9 @@ class Problem:
 def from_error(error: RagError) -> Problem:
     """Return the problem that one of our errors is to a client."""
     wait = _RETRY_AFTER.get(HTTPStatus(error.http_status))
-    if isinstance(error, PassingError) and error.retry_after is not None:
-        wait = min(math.ceil(error.retry_after), _LONGEST_WAIT)
+    if isinstance(error, PassingError | QuotaSpentError | OverloadedError):
+        said = error.retry_after
+        wait = wait if said is None else min(max(1, math.ceil(said)), _LONGEST_WAIT)
     headers = {"Retry-After": str(wait)} if wait else {}
     return Problem(
         kind=_kind(type(error)),
@@ -156,15 +157,26 @@ def body_too_slow(limit_seconds: float) -> Problem:
     )
 
 
-def overloaded(waiting: int, retry_seconds: int) -> Problem:
-    """Return the problem for a question that found the queue full."""
+def stopping() -> Problem:
+    """Return the problem for a request that came while open ones are brought to their end."""
     return Problem(
-        "overloaded",
+        "stopping",
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "too many questions are waiting",
-        "ask again later, or raise concurrent_questions",
-        value=f"{waiting} waiting",
-        headers={"Retry-After": str(retry_seconds)},
+        "the service is being stopped",
+        "ask another one, or this one again later",
+        headers={"Retry-After": "1", "Connection": "close"},
+    )
+
+
+def too_many_connections(most: int) -> Problem:
+    """Return the problem for a connection beyond the limit."""
+    return Problem(
+        "too-many-connections",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "too many connections are open",
+        "close those that are not needed, come again later, or raise max_connections",
+        value=f"{most} open",
+        headers={"Retry-After": "1", "Connection": "close"},
     )
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from fastapi import Request, Response
 
 from rag import logs
 from rag.answering import Answering
-from rag.errors import RagError, ValueRangeError
+from rag.errors import OverloadedError, RagError, ValueRangeError
 from rag.generating import Listener
+from rag.listening import Waiting
 from rag.question_log import QuestionLog
+from rag.quotas import Quotas
 from rag.results import Question, Receipt
 from rag.service import problems, refusals
+from rag.service.admission import Admission
 from rag.service.bodies import QueryBody, RetrieveBody, to_question
 from rag.service.chat_bodies import ChatBody
 from rag.service.hearing import Hearing
-from rag.service.limits import Gate
 from rag.service.metrics import Metrics
 from rag.service.problems import Problem
 from rag.service.replies import ChatReply, QueryReply, Reply
@@ -32,7 +33,6 @@ from rag.settings import Settings
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
-_QUEUE_PER_WORKER: Final = 8
 _READING_SECONDS: Final = 30.0  # beyond the deadline, for a caller to read what was said
 
 
@@ -52,14 +52,21 @@ class _Asked:
 class Questions:
     """Takes checked bodies through the pipeline, on the gate's threads."""
 
-    def __init__(self, settings: Settings, pipeline: Answering, metrics: Metrics) -> None:
-        workers = settings.concurrent_questions
+    def __init__(
+        self,
+        settings: Settings,
+        answering: Answering,
+        metrics: Metrics,
+        quotas: Quotas | None = None,
+    ) -> None:
         self._settings = settings
-        self._pipeline = pipeline
+        self._answering = answering
         self._kept = QuestionLog(settings.question_log) if settings.question_log else None
         self._metrics = metrics
-        self.gate = Gate(workers, _QUEUE_PER_WORKER * workers)
-        metrics.watch("queue", "Questions that wait for a thread", lambda: self.gate.waiting)
+        self.admission = Admission(settings, quotas)
+        self.gate = gate = self.admission.gate
+        metrics.watch("queue", "Questions that wait for a thread", lambda: gate.waiting)
+        metrics.watch("pressure", "How near questions are to being refused", lambda: gate.pressure)
 
     async def query(self, body: QueryBody, request: Request) -> Response:
         """Answer a question, or abstain with the reason and the nearest sources."""
@@ -73,14 +80,16 @@ class Questions:
 
     async def retrieve(self, body: RetrieveBody, request: Request) -> Response:
         """Return the packed context for a question, without an answer."""
-        question = self._question(body, request)
+        came = _Asked(self._question(body, request), refusals.response, request)
+        asked = self._admitted(came, cached=False)
+        if isinstance(asked, Response):
+            return asked
 
         def work(listener: Listener) -> bytes:
-            found = self._pipeline.retrieve(question)
-            self._log(question, found.receipt, abstained=None, heard=not listener.gone())
+            found = self._answering.retrieve(asked.question)
+            self._log(asked.question, found.receipt, abstained=None, heard=not listener.gone())
             return retrieve_response(body, found).model_dump_json().encode()
 
-        asked = _Asked(question, refusals.response, request)
         return await self._whole(asked, work, lambda content: content)
 
     async def chat(self, body: ChatBody, request: Request) -> Response:
@@ -101,9 +110,24 @@ class Questions:
         deadline = request.state.arrived + self._settings.deadline_seconds
         return to_question(body, self._settings, deadline)
 
-    async def _answer(self, body: QueryBody, asked: _Asked, reply: Reply) -> Response:
+    def _admitted(self, asked: _Asked, *, cached: bool) -> _Asked | Response:
+        """Return the question as it is to be answered, or the response that refuses it."""
+        try:
+            question = self.admission.admit(asked.question, cached=cached)
+        except RagError as error:
+            return self._failed(error, asked)
+        if question.sparing is not None:
+            self._metrics.spared(question.sparing.upto)
+        return replace(asked, question=question)
+
+    async def _answer(self, body: QueryBody, came: _Asked, reply: Reply) -> Response:
+        asked = self._admitted(came, cached=True)
+        if isinstance(asked, Response):
+            return asked
+
         def work(listener: Listener) -> QueryResponse:
-            answer = self._pipeline.answer(asked.question, listener)
+            hears = listener if body.stream else Waiting(listener)
+            answer = self._answering.answer(asked.question, hears)
             heard = not listener.gone()
             self._log(asked.question, answer.receipt, abstained=answer.abstained, heard=heard)
             return query_response(body, answer)
@@ -115,8 +139,6 @@ class Questions:
     async def _whole(
         self, asked: _Asked, work: Callable[[Listener], _T], told: Callable[[_T], bytes]
     ) -> Response:
-        if self.gate.full:
-            return self._overloaded(asked)
         hearing = self._hearing(asked, work)
         try:
             async for _ in hearing.notes():
@@ -125,7 +147,7 @@ class Questions:
                 return self._left(asked)
             return Response(told(hearing.result()), media_type="application/json")
         except RagError as error:
-            return self._refused(problems.from_error(error), asked.question, asked.refused)
+            return self._failed(error, asked)
         finally:
             hearing.close()
 
@@ -133,8 +155,6 @@ class Questions:
         self, asked: _Asked, work: Callable[[Listener], QueryResponse], reply: Reply
     ) -> Response:
         """Return the stream once something is said; until then an error has its own status."""
-        if self.gate.full:
-            return self._overloaded(asked)
         hearing = self._hearing(asked, work)
         with ExitStack() as otherwise:
             otherwise.callback(hearing.close)
@@ -142,7 +162,7 @@ class Questions:
                 if not await hearing.begun() and not hearing.gone():
                     hearing.result()
             except RagError as error:
-                return self._refused(problems.from_error(error), asked.question, asked.refused)
+                return self._failed(error, asked)
             otherwise.pop_all()
         left = max(0.0, asked.question.deadline - time.monotonic())
         events = self._events(asked, reply, hearing)
@@ -160,7 +180,7 @@ class Questions:
         try:
             yield reply.end(hearing.result())
         except RagError as error:
-            problem = problems.from_error(error)
+            problem = self._problem(error)
             self._refused(problem, asked.question, reply.refused)
             yield reply.fault(problem)
         except Exception:  # noqa: BLE001  # the boundary of a response that has begun
@@ -169,12 +189,16 @@ class Questions:
             yield reply.fault(problem)
 
     def _hearing(self, asked: _Asked, work: Callable[[Listener], _T]) -> Hearing[_T]:
-        return Hearing(self.gate, work, asked.question.deadline, asked.request.receive)
+        gate = self.admission.gate_of(asked.question)
+        return Hearing(gate, work, asked.question.deadline, asked.request.receive)
 
-    def _overloaded(self, asked: _Asked) -> Response:
-        seconds = math.ceil(self._settings.deadline_seconds / 2)
-        problem = problems.overloaded(self.gate.waiting, seconds)
-        return self._refused(problem, asked.question, asked.refused)
+    def _failed(self, error: RagError, asked: _Asked) -> Response:
+        return self._refused(self._problem(error), asked.question, asked.refused)
+
+    def _problem(self, error: RagError) -> Problem:
+        if isinstance(error, OverloadedError):
+            error = self.admission.told(error)
+        return problems.from_error(error)
 
     def _left(self, asked: _Asked) -> Response:
         """Note a caller who has gone; nobody receives the response."""
@@ -188,6 +212,7 @@ class Questions:
         fields = {"status": 200, **_named(question), **outcome}
         _LOG.info("answered" if heard else "not-heard", extra={"fields": fields})
         self._metrics.answered(question.where.tenant, receipt, abstained=abstained)
+        self.admission.charge(question.where.tenant, receipt)
         if self._kept is not None:
             self._kept.add(question, receipt, abstained=abstained)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag import access
+from rag.audit import AuditLog
 from rag.service import refusals
 from rag.service.problems import Problem
 from rag.settings import Settings
 from rag.sources import Place, SourceReader
 from rag.types import Chunk, Filter
 
-_LONGEST_QUOTE = 20_000
+SOURCES: Final = "/v1/sources"
+LONGEST_QUOTE: Final = 20_000  # characters
 _GONE: Final = Problem(
     "source-not-found",
     HTTPStatus.NOT_FOUND,
@@ -33,7 +37,7 @@ class SourceBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     doc_id: str = Field(min_length=1, max_length=512, description="id of the document")
-    quote: str = Field(min_length=1, max_length=_LONGEST_QUOTE, description="the cited text")
+    quote: str = Field(min_length=1, max_length=LONGEST_QUOTE, description="the cited text")
     start: int = Field(ge=0, description="its first character in the document's text, from 0")
     end: int = Field(ge=0, description="character after its last")
     tenant: str | None = Field(
@@ -58,23 +62,35 @@ class PassageBody(BaseModel):
     date: str | None = Field(description="the document's date, ISO 8601; null if it has none")
 
 
+@dataclass(frozen=True, slots=True)
+class SourceParts:
+    """What opens sources, and where it is noted that somebody did."""
+
+    reader: SourceReader
+    audit: AuditLog
+
+
 def add_sources(
     app: FastAPI,
     settings: Settings,
-    reader: SourceReader,
+    parts: SourceParts,
     documented: Mapping[int | str, dict[str, Any]],
 ) -> None:
     """Add opening a source; ``documented`` are its problems."""
 
     def source(body: SourceBody) -> Response:
         """Return the passage of the index that a cited sentence stands in."""
-        where = Filter(tenant=body.tenant or settings.tenant, documents=(body.doc_id,))
+        tenant = access.tenant_of(body.tenant, settings.tenant)
+        where = access.narrowed(Filter(tenant, documents=(body.doc_id,)))
         place = Place(body.doc_id, body.start, body.end, body.quote)
-        chunk = reader.around(where, place)
-        return refusals.response(_GONE) if chunk is None else _passage(chunk)
+        chunk = parts.reader.around(where, place)
+        if chunk is None:
+            return refusals.response(_GONE)
+        parts.audit.note("source", tenant, (chunk.doc_id,))
+        return _passage(chunk)
 
     app.add_api_route(
-        "/v1/sources",
+        SOURCES,
         source,
         methods=["POST"],
         response_model=PassageBody,

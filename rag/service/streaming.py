@@ -9,7 +9,7 @@ from typing import Final
 
 from fastapi.responses import StreamingResponse
 
-from rag.service.limits import Message, Receive, Send
+from rag.service.asgi import Message, Receive, Send
 
 MEDIA_TYPE: Final = "text/event-stream"
 # Proxies that buffer would hold the pieces back until the end.

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,29 @@ def recall(index: EdgeIndex, rows: Vector, queries: Vector, limit: int = 20) -> 
         found = {hit.chunk_id for hit in index.search(asked(query, limit)).dense}
         shares.append(len(exact & found) / limit)
     return float(np.mean(shares))
+
+
+def test_a_shard_made_before_there_were_labels_takes_them(tmp_path: Path) -> None:
+    import qdrant_edge as edge
+
+    rows = unit_rows(20, 8)
+    with EdgeIndex.create(tmp_path / "i", IndexConfig(8)) as index:
+        shard = index._engine._shard
+        shard.update(edge.UpdateOperation.delete_field_index("access"))
+        index.upsert(points(rows))
+        shard.optimize()
+    with EdgeIndex.open(tmp_path / "i") as index:
+        everybody = replace(asked(rows[3], 20), where=Filter("a", labels=()))
+        assert index.search(everybody) == index.search(asked(rows[3], 20))
+        hidden = points(rows)[3]
+        index.upsert([replace(hidden, chunk=replace(hidden.chunk, access=("hr",)))])
+        assert index.count(everybody.where) == 19
+        index.commit()
+        assert "access" in index._engine._shard.info().payload_schema
+        found = index.search(everybody)
+        left = {f"{number:032x}" for number in range(20)} - {hidden.chunk.id}
+        assert {hit.chunk_id for hit in found.dense} == left
+        assert hidden.chunk.id not in {hit.chunk_id for hit in found.sparse}
 
 
 def test_a_committed_index_answers_the_same_after_reopening(tmp_path: Path) -> None:

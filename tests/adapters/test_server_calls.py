@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.adapters.server_calls import Deadline, Failure, Retries
+from rag.adapters.server_calls import Deadline, Failure, Health, Retries
 from rag.errors import BackendError
 
 
@@ -61,6 +61,51 @@ def test_the_server_s_own_pause_is_kept() -> None:
     clock = Clock()
     assert run(clock, 2, cost=0.0, wait=3.0) == "done"
     assert clock.starts == pytest.approx([0.0, 3.0, 6.0])
+
+
+def test_without_a_number_of_attempts_it_goes_on_to_the_deadline() -> None:
+    clock = Clock()
+
+    def operation() -> None:
+        clock.starts.append(clock.now)
+        raise VendorError
+
+    def classify(_: Exception, __: Deadline) -> Failure:
+        return Failure(BackendError("failed", "x", "wait"), retryable=True)
+
+    retries = Retries(None, (VendorError,), classify, clock.sleep, lambda: 1.0)
+    retries.health.down = True
+    with pytest.raises(BackendError):
+        retries.run(operation, Deadline(30.0, clock.read))
+    assert [round(at, 1) for at in clock.starts] == [
+        0,
+        0.2,
+        0.6,
+        1.4,
+        3,
+        6.2,
+        11.2,
+        16.2,
+        21.2,
+        26.2,
+    ]
+
+
+@pytest.mark.parametrize(("retryable", "down"), [(True, True), (False, False)])
+def test_only_what_could_have_been_repeated_tells_of_health(retryable: bool, down: bool) -> None:
+    def operation() -> None:
+        raise VendorError
+
+    def classify(_: Exception, __: Deadline) -> Failure:
+        return Failure(BackendError("failed", "x", "wait"), retryable=retryable)
+
+    health = Health()
+    retries = Retries(2, (VendorError,), classify, lambda _: None, health=health)
+    with pytest.raises(BackendError):
+        retries.run(operation, Deadline(9.0))
+    assert health.down is down
+    assert retries.run(lambda: "done", Deadline(9.0)) == "done"
+    assert health.down is False
 
 
 def test_the_last_error_is_raised_with_its_cause() -> None:

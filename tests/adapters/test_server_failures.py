@@ -1,14 +1,16 @@
 """What becomes of a server's failures: errors of ours, bounded retries, one deadline."""
 
+import json
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rag.adapters.server_index import QdrantServerIndex
-from rag.errors import BackendError, BackendRejectedError, BackendTimeoutError
+from rag.errors import BackendError, BackendRejectedError, BackendTimeoutError, SettingsError
 from rag.types import Filter
 
 Connect = Callable[..., QdrantServerIndex]
@@ -33,7 +35,7 @@ def test_attempts_are_bounded(qdrant: Any, connect: Connect) -> None:
     qdrant.replies = [qdrant.error(500)] * 9
     with pytest.raises(BackendError, match="told so"):
         connect().count(WHERE)
-    assert len(qdrant.requests) == 3
+    assert len(qdrant.requests) == 5
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
@@ -67,7 +69,7 @@ def test_a_busy_server_without_a_usable_delay_is_no_crash(
     qdrant.replies = [qdrant.error(429, **headers)] * 9
     with pytest.raises(BackendError):
         connect().count(WHERE)
-    assert 1 <= len(qdrant.requests) <= 3
+    assert 1 <= len(qdrant.requests) <= 5
 
 
 def test_one_deadline_covers_all_attempts(qdrant: Any, connect: Connect) -> None:
@@ -116,3 +118,24 @@ def test_nobody_at_the_address_is_an_error(connect: Connect) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(BackendError, match="no connection"):
         connect(url=url).count(WHERE)
+
+
+@pytest.mark.parametrize("status", [200, 403, 429, 500, 504])
+def test_a_key_that_is_said_back_is_not_shown(
+    qdrant: Any, connect: Connect, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "hu" + "sh"  # in one piece it would stand in the traceback, as this line
+    told = {"result": {"count": key}, "status": {"error": f"you sent {key}"}}
+    headers = {"Retry-After": "9"} if status == 429 else {}
+    qdrant.replies = [qdrant.reply(status, json.dumps(told).encode(), headers=headers)] * 9
+    with pytest.raises(BackendError) as raised:
+        connect(api_key=key).count(WHERE)
+    shown = "".join(traceback.format_exception(raised.value)) + caplog.text
+    assert key not in shown
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\x00", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_refused(connect: Connect, key: str) -> None:
+    with pytest.raises(SettingsError, match="printable") as raised:
+        connect(api_key=key)
+    assert key not in str(raised.value)

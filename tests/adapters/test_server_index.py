@@ -1,6 +1,7 @@
 """What goes over the wire to a Qdrant server."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_a_collection_made_by_somebody_else_meanwhile_is_taken(
         qdrant.result({"exists": True}),
     ]
     connect().ensure_collection()
-    assert len(qdrant.asked("PUT", "/index")) == 4
+    assert len(qdrant.asked("PUT", "/index")) == 5
 
 
 def test_a_collection_of_another_dimension_is_refused(qdrant: Any, connect: Connect) -> None:
@@ -182,7 +183,9 @@ def test_both_legs_and_the_idf_travel_in_one_request(qdrant: Any, connect: Conne
         assert leg["limit"] == 5
         assert leg["with_payload"] == read
     assert [probe["query"]["nearest"]["indices"] for probe in (first, second)] == [[1], [7]]
-    assert "filter" not in first
+    for leg in (sparse, first, second):
+        assert leg["params"] == {"idf": {"corpus": tenant_only}}
+    assert first["filter"] == second["filter"] == tenant_only
     assert qdrant.requests[0].headers["api-key"] == "secret"
 
 
@@ -201,6 +204,56 @@ def test_a_filter_is_sent_whole(qdrant: Any, connect: Connect) -> None:
             "range": {"gte": "2024-05-01T00:00:00Z", "lte": "2024-05-31T23:59:59.999999Z"},
         },
     ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "condition"),
+    [
+        ((), {"is_empty": {"key": "access"}}),
+        (
+            ("board", "hr"),
+            {
+                "should": [
+                    {"key": "access", "match": {"any": ["board", "hr"]}},
+                    {"is_empty": {"key": "access"}},
+                ]
+            },
+        ),
+    ],
+)
+def test_labels_are_sent_with_legs_counts_and_the_corpus_of_idf(
+    qdrant: Any, connect: Connect, labels: tuple[str, ...], condition: dict[str, Any]
+) -> None:
+    seen = {"must": [{"key": "tenant", "match": {"value": "a"}}, condition]}
+    qdrant.replies = [qdrant.result([{"points": []}] * 4)]
+    question = replace(ask(), where=Filter("a", labels=labels))
+    connect().search(question)
+    dense, *others = searches(qdrant)
+    assert [leg["filter"] for leg in (dense, *others)] == [seen] * 4
+    assert [leg["params"]["idf"]["corpus"] for leg in others] == [seen] * 3
+    assert "idf" not in dense["params"]
+    connect().count(question.where)
+    assert qdrant.requests[-1].body["filter"] == seen
+
+
+def test_a_check_indexes_the_fields_that_a_collection_of_before_lacks(
+    qdrant: Any, connect: Connect
+) -> None:
+    connect().check()
+    assert not qdrant.asked("PUT", "/index")
+    qdrant.existing = True
+    connect().check()
+    made = {request.body["field_name"] for request in qdrant.asked("PUT", "/index")}
+    assert "access" in made
+
+
+def test_a_tenant_with_shards_of_its_own_needs_no_corpus(qdrant: Any, connect: Connect) -> None:
+    sharding = Sharding(method="custom", own_shard_tenants=("a",))
+    for tenant, corpus in (("a", False), ("b", True)):
+        qdrant.replies = [qdrant.result([{"points": []}] * 4)]
+        connect(sharding=sharding).search(replace(ask(), where=Filter(tenant)))
+        _, *others = qdrant.requests[-1].body["searches"]
+        assert [leg.get("params") is not None for leg in others] == [corpus] * 3
 
 
 def test_writes_are_batched_ordered_and_waited_for(qdrant: Any, connect: Connect) -> None:

@@ -3,6 +3,8 @@
 Longer than other files: a contract is read, and run over every index, as one piece.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 from collections import Counter
@@ -201,6 +203,7 @@ def test_a_chunk_comes_back_as_it_was_stored(index: Index) -> None:
         headings=("One", "Two"),
         page=0,
         tags=("x", ""),
+        access=("board", "hr"),
         date="2024-05-31T12:00:00+02:00",
         title="",
         start=1_000_000,
@@ -388,16 +391,80 @@ def test_a_leg_is_run_only_if_asked_for_and_both_at_once(index: Index) -> None:
     assert index.search(ask(terms=[])).sparse == ()
 
 
-def test_idf_is_the_formula_over_the_whole_corpus(index: Index) -> None:
+def test_idf_is_the_formula_over_a_tenants_own_corpus(index: Index) -> None:
     index.upsert([point(n, [1] * (1 + n % 3) + [2 + n % 2, 2**32 - 1]) for n in range(20)])
     index.upsert([point(n, [1, 50], tenant="b") for n in range(5)])
     index.commit()
-    expected = {1: 25, 2: 10, 3: 10, 2**32 - 1: 20, 50: 5}
-    for _ in range(2):
-        found = index.search(ask(terms=[1, 2, 3, 2**32 - 1, 50, 77])).idf
+    corpora: dict[str, tuple[int, dict[int, int]]] = {
+        "a": (20, {1: 20, 2: 10, 3: 10, 2**32 - 1: 20}),
+        "b": (5, {1: 5, 50: 5}),
+        "c": (0, {}),
+    }
+    for tenant in (*corpora, *corpora):  # the second time out of memory
+        size, frequencies = corpora[tenant]
+        found = index.search(ask(tenant=tenant, terms=[1, 2, 3, 2**32 - 1, 50, 77])).idf
         assert found == {
-            term: pytest.approx(bm25.idf(25, held), rel=1e-5) for term, held in expected.items()
+            term: pytest.approx(bm25.idf(size, held), rel=1e-5)
+            for term, held in frequencies.items()
         }
+
+
+LABELLED = ((), ("hr",), ("board",), ("board", "hr"), ())
+READERS: list[tuple[tuple[str, ...] | None, tuple[int, ...]]] = [
+    (None, (0, 1, 2, 3, 4)),
+    ((), (0, 4)),
+    (("hr",), (0, 1, 3, 4)),
+    (("board",), (0, 2, 3, 4)),
+    (("board", "hr"), (0, 1, 2, 3, 4)),
+    (("Hr", "none"), (0, 4)),
+]
+
+
+def labelled_points() -> list[Point]:
+    return [point(n, [7] * (n + 1) + [10 + n], access=labels) for n, labels in enumerate(LABELLED)]
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "beside another tenant"])
+def test_labels_decide_who_finds_what(index: Index, others: int) -> None:
+    index.upsert([*labelled_points(), *(point(n, [7], tenant="b") for n in range(others))])
+    index.commit()
+    dense = unit(np.random.default_rng(0), DIMENSION)
+    for labels, seen in READERS:
+        for where in ({}, {"documents": ("doc-0", "doc-1", "doc-2")}):
+            hits = index.search(ask(terms=[7], dense=dense, labels=labels, **where))
+            assert set(ids(hits.dense)) == set(ids(hits.sparse)) == numbered(*seen), labels
+            assert index.count(Filter("a", labels=labels, **where)) == len(seen), labels
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "beside another tenant"])
+def test_ranks_and_weights_tell_nothing_of_what_may_not_be_read(
+    make: Make, index: Index, others: int
+) -> None:
+    index.upsert([*labelled_points(), *(point(n, [7], tenant="b") for n in range(others))])
+    index.commit()
+    for labels, seen in (*READERS, *READERS):
+        theirs = make()
+        theirs.upsert([p for n, p in enumerate(labelled_points()) if n in seen])
+        theirs.commit()
+        question = ask(terms=[7, 10, 11, 12, 13, 14], limit=3, labels=labels)
+        found, alone = index.search(question), theirs.search(replace(question, where=Filter("a")))
+        assert found.idf.keys() == alone.idf.keys() == {7, *(10 + n for n in seen)}, labels
+        assert found.idf == pytest.approx(alone.idf, rel=1e-5)
+        assert ids(found.sparse) == ids(alone.sparse)
+        scores = [hit.score for hit in alone.sparse]
+        assert [hit.score for hit in found.sparse] == pytest.approx(scores, rel=1e-5)
+
+
+def test_what_was_labelled_is_hidden_and_shown_again(index: Index) -> None:
+    index.upsert([point(1, [7])])
+    everybody = ask(terms=[7], labels=())
+    assert ids(index.search(everybody).sparse) == [chunk_id(1)]
+    index.upsert([point(1, [7], access=("hr",))])
+    assert index.search(everybody).sparse == ()
+    assert index.search(everybody).idf == {}
+    assert index.fetch("a", [chunk_id(1)])[0].chunk.access == ("hr",)
+    index.upsert([point(1, [7])])
+    assert ids(index.search(everybody).sparse) == [chunk_id(1)]
 
 
 def test_idf_follows_a_write(index: Index) -> None:

@@ -116,3 +116,10 @@ def test_the_configured_reranker_is_built(folder: Path) -> None:
     assert isinstance(maxsim, MaxSimReranker)
     own = load_settings(reranker="cross-encoder", reranker_model=str(folder))
     assert isinstance(build_reranker(own), CrossEncoderReranker)
+
+
+def test_maxsim_reads_with_the_embedder_that_is_loaded_already() -> None:
+    encoder = MiniLmEmbedder()
+    shared = build_reranker(load_settings(reranker="maxsim"), encoder)
+    assert isinstance(shared, MaxSimReranker)
+    assert shared._encoder is encoder

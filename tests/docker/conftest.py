@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
 import os
 import re
 import shlex
@@ -21,6 +23,10 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 import yaml
+
+from rag.jobs.runner import JobRunner
+from rag.settings import load_settings
+from rag.trace_export import TraceExport
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
@@ -262,6 +268,15 @@ def _made_read_only(folder: Path) -> None:
 def _made_writable(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
+
+@pytest.fixture(scope="session")
+def drain_seconds() -> float:
+    """The longest that a service takes from SIGTERM to its end [s]: requests, jobs, traces."""
+    requests = math.ceil(load_settings().deadline_seconds) + 1
+    jobs = inspect.signature(JobRunner.close).parameters["seconds"].default
+    traces = inspect.signature(TraceExport.close).parameters["seconds"].default + 1.0
+    return float(requests + jobs + traces)
 
 
 @pytest.fixture(scope="session")

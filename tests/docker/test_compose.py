@@ -1,6 +1,5 @@
 """The compose files: hardening, names, ports, networks, and files that are there."""
 
-import math
 import re
 import subprocess
 from pathlib import Path
@@ -8,6 +7,9 @@ from typing import Any
 
 import pytest
 
+import rag.cli
+from rag.service.batch_routes import BATCH
+from rag.service.document_routes import DOCUMENTS
 from rag.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,25 @@ def test_nothing_is_published_but_on_loopback(composed: Any) -> None:
         assert not name.startswith(("qdrant", "prometheus"))
 
 
+def test_no_service_answers_without_keys(composed: Any, image_settings: Any) -> None:
+    assert image_settings["RAG_HOST"] == "0.0.0.0"  # noqa: S104  # so rag serve insists on keys
+    for file, name, service in services(composed):
+        assert "RAG_KEYLESS" not in service.get("environment", {}), (file, name)
+        if service.get("command") == ["rag", "serve"]:
+            assert "data:/data" in service["volumes"], (file, name)  # where rag keys writes them
+
+
+def test_how_to_make_keys_is_said_as_it_is_done() -> None:
+    seen = 0
+    for path in DOCKER.rglob("*.y*ml"):
+        text = re.sub(r"\\\n#\s*", "", path.read_text())
+        for line in re.findall(r"rag (keys add [^>\n]*)", text):
+            options = rag.cli._parser().parse_args(line.split())
+            assert options.command.__name__ == "_add", path
+            seen += 1
+    assert seen >= 8
+
+
 def test_published_ports_are_those_of_the_programs(composed: Any, image_settings: Any) -> None:
     proxy = re.search(r"listen (\d+);", (DOCKER / "proxy" / "default.conf").read_text())
     assert proxy
@@ -110,16 +131,15 @@ def _aliases(networks: Any) -> set[str]:
 def test_writing_and_reading_keys_are_apart(composed: Any) -> None:
     keyed = composed["compose.keys.yaml"]["services"]
     server = keyed["qdrant"]["environment"]
-    assert (
-        keyed["rag"]["environment"]["RAG_SERVER_API_KEY"]
-        == server["QDRANT__SERVICE__READ_ONLY_API_KEY"]
-    )
-    assert (
-        keyed["ingest"]["environment"]["RAG_SERVER_API_KEY"] == server["QDRANT__SERVICE__API_KEY"]
-    )
+    reading, writing = (keyed[name]["environment"] for name in ("rag", "ingest"))
+    assert reading["RAG_SERVER_READ_API_KEY"] == server["QDRANT__SERVICE__READ_ONLY_API_KEY"]
+    assert writing["RAG_SERVER_API_KEY"] == server["QDRANT__SERVICE__API_KEY"]
+    assert "RAG_SERVER_API_KEY" not in reading
+    assert "RAG_SERVER_READ_API_KEY" not in writing
     assert len({v for k, v in server.items() if k.endswith("API_KEY")}) == 2
-    mounted = [v for v in keyed["rag"]["volumes"] if v.endswith(":ro")]
-    assert any(keyed["rag"]["environment"]["SSL_CERT_FILE"] in volume for volume in mounted)
+    for name in ("rag", "ingest"):
+        mounted = {v.split(":")[1] for v in keyed[name]["volumes"] if v.endswith(":ro")}
+        assert keyed[name]["environment"]["RAG_SERVER_CA_FILE"] in mounted
 
 
 def test_the_nodes_of_the_cluster_join_the_first(composed: Any) -> None:
@@ -143,11 +163,35 @@ def test_replicas_are_fewer_than_nodes_and_shards_spread_over_them(composed: Any
     assert int(environment["RAG_SERVER_SHARDS"]) % nodes == 0
 
 
-def test_stopping_leaves_time_to_drain(composed: Any) -> None:
-    drained = math.ceil(load_settings().deadline_seconds) + 1
+def test_writes_wait_for_all_copies(composed: Any) -> None:
+    for name in ("rag-1", "rag-2", "ingest"):
+        given = composed["compose.cluster.yaml"]["services"][name]["environment"]
+        assert given["RAG_SERVER_WRITE_CONSISTENCY"] == given["RAG_SERVER_REPLICAS"] == "2"
+
+
+def test_what_is_uploaded_is_parsed_within_the_memory_of_the_service(composed: Any) -> None:
+    for file, name, service in services(composed):
+        if service.get("command") == ["rag", "serve"]:
+            given = service["environment"]
+            most = int(service["mem_limit"].removesuffix("g")) * 1024
+            taken = int(given["RAG_INGEST_WORKERS"]) * int(given["RAG_PARSE_MEMORY_MB"])
+            assert taken <= most / 2, (file, name)
+
+
+def test_what_the_service_keeps_is_on_a_volume(composed: Any) -> None:
+    for _, name, service in services(composed):
+        given = service.get("environment", {})
+        if service.get("command") == ["rag", "serve"]:
+            # Uploads and jobs lie in the collection, where nothing else is said.
+            assert not {"RAG_UPLOAD_DIR", "RAG_DATA_DIR", "RAG_LEDGER"} & given.keys(), name
+            assert given["RAG_AUDIT_LOG"] == "/data/audit.jsonl"
+            assert "data:/data" in service["volumes"]
+
+
+def test_stopping_leaves_time_to_drain(composed: Any, drain_seconds: float) -> None:
     for _, name, service in services(composed):
         if service.get("command") == ["rag", "serve"]:
-            assert int(service["stop_grace_period"].rstrip("s")) > drained, name
+            assert int(service["stop_grace_period"].rstrip("s")) > drain_seconds, name
 
 
 def test_the_proxy_knows_the_services_and_waits_for_their_deadline(composed: Any) -> None:
@@ -161,8 +205,23 @@ def test_the_proxy_knows_the_services_and_waits_for_their_deadline(composed: Any
     ]
     assert upstream == [(name, "8080") for name in serving]
     waits = [int(s) for s in re.findall(r"proxy_(?:read|next_upstream)_timeout (\d+)s", text)]
-    assert len(waits) == 2
+    assert len(waits) == 3
     assert min(waits) > load_settings().deadline_seconds
+
+
+def test_files_pass_the_proxy_unbuffered_whole_and_once() -> None:
+    text = (DOCKER / "proxy" / "default.conf").read_text()
+    ((pattern, body),) = re.findall(r"location ~ (\S+) \{(.*?)\n    \}", text, re.DOTALL)
+    assert [path for path in (BATCH, DOCUMENTS) if re.search(pattern, path)] == [BATCH, DOCUMENTS]
+    for path in ("/v1/query", f"{BATCH}/job_1", f"{DOCUMENTS}/report.pdf"):
+        assert not re.search(pattern, path)
+    most = re.search(r"client_max_body_size (\d+)m;", body)
+    assert most
+    settings = load_settings()
+    assert int(most[1]) * 2**20 >= 1e6 * max(settings.batch_mb, settings.max_file_mb)
+    assert "proxy_request_buffering off;" in body
+    assert "proxy_next_upstream error timeout;" in body  # so no POST that was begun is repeated
+    assert "non_idempotent" not in body
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_settings_are_known_and_can_be_used(
         assert settings.data_dir == Path("/data"), container.place
         for name in container.environment:
             known = name.startswith("RAG_") and name[4:].lower() in Settings.model_fields
-            assert known or name == "SSL_CERT_FILE", f"{container.place}: {name}"
+            assert known, f"{container.place}: {name}"
 
 
 def test_ingest_and_service_agree_on_what_shapes_the_index(containers: Any) -> None:
@@ -86,7 +86,33 @@ def test_command_lines_are_those_of_the_programs(containers: Any) -> None:
             if program in PARSERS:
                 options = PARSERS[program]().parse_args(rest)
                 seen.add((program, options.command.__name__))
-    assert seen == {("rag", "_serve"), ("rag-ingest", "_sync")}
+    assert seen == {("rag", "_serve"), ("rag", "_run"), ("rag-ingest", "_sync")}
+
+
+def test_commands_that_are_only_told_are_those_of_the_programs() -> None:
+    files = [*(ROOT / "docker").rglob("*.y*ml"), ROOT / "docs" / "deploy.md"]
+    told = set()
+    for path in files:
+        text = re.sub(r"\\\n#?\s*", "", path.read_text(encoding="utf-8"))
+        in_compose = re.findall(r"run --rm [^\n]*?ingest (rag[^>\n`]*)", text)
+        in_pods = re.findall(r"kubectl [^\n]*exec [^\n]* -- (rag[^>\n`]*)", text)
+        for line in (*in_compose, *in_pods):
+            program, *rest = line.split()
+            told.add((program, PARSERS[program]().parse_args(rest).command.__name__))
+    assert {("rag", "_add"), ("rag", "_run"), ("rag-ingest", "_push")} <= told
+
+
+def test_settings_that_are_only_told_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = set()
+    for path in (ROOT / "docker").rglob("*.yaml"):
+        for name, value in re.findall(r"^ *# (RAG_\w+): (.+)$", path.read_text(), re.MULTILINE):
+            monkeypatch.setenv(name, value.strip("'"))
+            told.add(name)
+    monkeypatch.setenv("RAG_GRID_API_KEY", "of the Secret")
+    shown = load_settings()
+    assert shown.quota_requests == "600/minute"
+    assert shown.server_own_shards == ("acme",)
+    assert {"RAG_OTLP_URL", "RAG_SERVER_CA_FILE", "RAG_QUOTA_JOULES"} <= told
 
 
 def test_scripts_that_are_run_are_in_the_image(containers: Any, instructions: Any) -> None:
@@ -114,7 +140,8 @@ def test_only_data_and_tmp_are_written(containers: Any) -> None:
 def test_waiting_for_green_ends_before_the_job_is_ended(kubernetes: Any, containers: Any) -> None:
     waits = [w for c in containers for w in c.commands() if "--when-green" in w]
     assert len(waits) == 2
-    jobs = [m for folder in kubernetes.values() for m in folder if m["kind"] == "CronJob"]
+    crons = [m for folder in kubernetes.values() for m in folder if m["kind"] == "CronJob"]
+    jobs = [m for m in crons if m["metadata"]["name"] == "frugal-rag-ingest"]
     for job, words in zip(jobs, waits, strict=True):
         deadline = seconds_of(words[words.index("--deadline") + 1])
         spec = job["spec"]

@@ -1,11 +1,10 @@
 """The manifests: names that lead somewhere, probes, limits, rights."""
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
-from rag.service.limits import body_limit
+from rag.service.boundary import body_limit
 from rag.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +53,7 @@ def test_every_file_of_a_folder_is_listed(kubernetes: Any) -> None:
 
 
 def test_pods_have_no_rights(pods: Any) -> None:
-    assert len(pods) == 7
+    assert len(pods) == 8
     for name, spec in pods:
         rights = spec["securityContext"]
         assert rights["runAsNonRoot"] is True, name
@@ -104,10 +103,11 @@ def test_parsing_fits_into_the_memory_of_ingest(pods: Any) -> None:
         for container in spec["containers"]:
             given = {each["name"]: each["value"] for each in container.get("env", [])}
             if "RAG_PARSE_MEMORY_MB" in given:
-                parsing = settings.ingest_workers * int(given["RAG_PARSE_MEMORY_MB"]) * 2**20
+                workers = int(given.get("RAG_INGEST_WORKERS", settings.ingest_workers))
+                parsing = workers * int(given["RAG_PARSE_MEMORY_MB"]) * 2**20
                 assert parsing < 0.5 * _amount(container["resources"]["limits"]["memory"])
                 seen += 1
-    assert seen == 4
+    assert seen == 6
 
 
 def test_volumes_are_mounted_and_their_claims_are_there(kubernetes: Any) -> None:
@@ -136,6 +136,23 @@ def test_configuration_is_there_and_secrets_may_be_missing(kubernetes: Any, pods
                 else:
                     assert source["secretRef"]["optional"] is True
     assert not [m for folder in kubernetes.values() for m in folder if m["kind"] == "Secret"]
+
+
+def test_the_keys_are_mounted_so_that_the_service_takes_them(kubernetes: Any, pods: Any) -> None:
+    serving = [s for _, s in pods if s["containers"][0].get("command") == ["rag", "serve"]]
+    assert len(serving) == 2
+    for spec in serving:
+        (container,) = spec["containers"]
+        given = {each["name"]: each["value"] for each in container["env"]}
+        (volume,) = [v for v in spec["volumes"] if v["name"] == "keys"]
+        (mount,) = [m for m in container["volumeMounts"] if m["name"] == "keys"]
+        assert given["RAG_KEYS_FILE"] == f"{mount['mountPath']}/keys.json"
+        assert mount["readOnly"] is True
+        # Of root, read by the group: the service refuses a file that others can write.
+        assert volume["secret"]["defaultMode"] & 0o777 == 0o440
+        for folder in kubernetes:
+            made = (ROOT / "docker" / "k8s" / folder / "kustomization.yaml").read_text()
+            assert f"generic {volume['secret']['secretName']} --from-file=keys.json" in made
 
 
 def test_selectors_find_their_pods(kubernetes: Any) -> None:
@@ -188,11 +205,69 @@ def test_probes_ask_what_the_service_answers(pods: Any, service: Any) -> None:
     assert {service.get(path)[0] for _, path in asked} == {200}
 
 
-def test_stopping_leaves_time_to_drain(pods: Any) -> None:
-    drained = math.ceil(load_settings().deadline_seconds) + 1
+def test_stopping_leaves_time_to_drain(pods: Any, drain_seconds: float) -> None:
     serving = [s for _, s in pods if s["containers"][0].get("command") == ["rag", "serve"]]
     assert len(serving) == 2
-    assert all(spec["terminationGracePeriodSeconds"] > drained for spec in serving)
+    for spec in serving:
+        (container,) = spec["containers"]
+        program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+        assert program == "sleep"
+        # Not ready any more, and known to be: only then is it told to stop.
+        assert int(seconds) > container["readinessProbe"]["periodSeconds"]
+        assert spec["terminationGracePeriodSeconds"] > int(seconds) + drain_seconds
+
+
+def test_jobs_are_worked_off_where_the_service_scales_to_zero(kubernetes: Any) -> None:
+    (cron,) = [
+        m
+        for m in of(kubernetes, "embedded", "CronJob")
+        if m["metadata"]["name"] == "frugal-rag-jobs"
+    ]
+    assert cron["spec"]["suspend"] is True  # a running service does them itself
+    assert cron["spec"]["concurrencyPolicy"] == "Forbid"
+    spec = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["command"] == ["rag", "jobs", "run"]
+    (service,) = of(kubernetes, "embedded", "Deployment")
+    serving = service["spec"]["template"]["spec"]
+    # The same disk, keys and settings, so that it goes on where a service stopped.
+    for name in ("data", "keys"):
+        (its,) = [v for v in spec["volumes"] if v["name"] == name]
+        assert its in serving["volumes"]
+    assert container["env"] == serving["containers"][0]["env"]
+    assert container["envFrom"] == serving["containers"][0]["envFrom"]
+
+
+def test_the_cluster_has_keys_and_authority_apart(kubernetes: Any) -> None:
+    (config,) = of(kubernetes, "cluster", "ConfigMap")
+    assert config["data"]["RAG_SERVER_WRITE_CONSISTENCY"] == config["data"]["RAG_SERVER_REPLICAS"]
+    text = (ROOT / "docker" / "k8s" / "cluster" / "config.yaml").read_text()
+    told = re.search(r"# RAG_SERVER_CA_FILE: (\S+)/ca\.pem", text)
+    assert told
+    secrets: dict[str, set[str]] = {"service": set(), "ingest": set()}
+    for manifest in of(kubernetes, "cluster", "StatefulSet", "Job", "CronJob"):
+        outer = manifest["spec"].get("jobTemplate", {}).get("spec", manifest["spec"])
+        spec = outer["template"]["spec"]
+        (container,) = spec["containers"]
+        if container["image"].startswith("frugal-rag:"):
+            mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+            assert mounts["ca"] == told[1]
+            role = outer["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+            given = [each["secretRef"]["name"] for each in container["envFrom"][1:]]
+            secrets[role] |= set(given)
+    assert secrets == {"service": {"frugal-rag-reading"}, "ingest": {"frugal-rag-writing"}}
+
+
+def test_audit_logs_are_on_the_disk(kubernetes: Any, pods: Any) -> None:
+    for folder in kubernetes:
+        (config,) = of(kubernetes, folder, "ConfigMap")
+        path = Path(config["data"]["RAG_AUDIT_LOG"])
+        for name, spec in pods:
+            (container,) = spec["containers"]
+            if name.startswith(f"{folder}:") and container.get("command") == ["rag", "serve"]:
+                mounts = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+                memory = {v["name"] for v in spec["volumes"] if "emptyDir" in v}
+                assert mounts[str(path.parent)] not in memory, name
 
 
 def test_the_disk_of_one_node_is_used_on_that_node(kubernetes: Any) -> None:
@@ -202,8 +277,14 @@ def test_the_disk_of_one_node_is_used_on_that_node(kubernetes: Any) -> None:
     wanted = service["spec"]["template"]["metadata"]["labels"]
     for job in of(kubernetes, "embedded", "Job", "CronJob"):
         spec = job["spec"].get("jobTemplate", {}).get("spec", job["spec"])["template"]["spec"]
-        rule = "requiredDuringSchedulingIgnoredDuringExecution"
-        (term,) = spec["affinity"]["podAffinity"][rule]
+        near = spec["affinity"]["podAffinity"]
+        if job["spec"].get("suspend"):  # for when there may be no service
+            (term,) = [
+                each["podAffinityTerm"]
+                for each in near["preferredDuringSchedulingIgnoredDuringExecution"]
+            ]
+        else:
+            (term,) = near["requiredDuringSchedulingIgnoredDuringExecution"]
         assert term["topologyKey"] == "kubernetes.io/hostname"
         assert term["labelSelector"]["matchLabels"] == wanted
 

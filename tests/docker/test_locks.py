@@ -44,8 +44,8 @@ def test_every_pin_is_that_of_the_one_lock(name: str) -> None:
 
 def test_what_is_needed_is_in_and_no_tool() -> None:
     for name, extras in (
-        ("runtime.lock", ("formats", "server")),
-        ("generate.lock", ("formats", "server", "generate", "embedded")),
+        ("runtime.lock", ("formats", "server", "otel")),
+        ("generate.lock", ("formats", "server", "otel", "generate", "embedded")),
     ):
         names = {pin for pin, _ in pins(LOCKS / name)}
         assert required(*extras) <= names, f"{name}: run make lock"

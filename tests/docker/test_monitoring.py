@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, get_args
 
 import promql_parser
 import pytest
@@ -12,8 +12,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from rag import errors
+from rag.jobs.job import JobState
 from rag.service import problems
+from rag.service.door import _unauthorized
 from rag.service.metrics import Metrics
+from rag.service.traced import watch_traces
+from rag.trace_export import TraceExport
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 # What Prometheus itself adds to what it scrapes.
@@ -31,11 +35,24 @@ def exposed(service: Any) -> dict[str, set[str]]:
     counters = Metrics()._registry._collector_to_names
     unused = {each._name: set(each._labelnames) for each in counters}
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(service.get("/metrics")[1]):
+    exposition = service.get("/metrics")[1] + _of_traces()
+    for family in text_string_to_metric_families(exposition):
         names = {sample.name: set(sample.labels) for sample in family.samples}
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found |= names or {name: unused.get(family.name, {"bound"})}
     return found
+
+
+def _of_traces() -> str:
+    """Return what a service exposes besides where ``otlp_url`` is set, as this one's is not."""
+    metrics = Metrics()
+    watch_traces(metrics, TraceExport(_no_collector))
+    lines = metrics.text().decode().splitlines(keepends=True)
+    return "".join(line for line in lines if "frugal_rag_traces" in line)
+
+
+def _no_collector() -> NoReturn:
+    raise AssertionError("nothing is sent here")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +140,7 @@ def test_problems_are_those_of_the_service(rules: list[Any], dashboard: Any) -> 
     kinds = {"internal-error", *_kinds(errors.RagError)}
     asked = values(rules, dashboard, "problem")
     assert len(asked) > 6
-    assert asked <= kinds | {"overloaded"}
+    assert asked <= kinds | {"overloaded", _unauthorized("x", None).kind}
     assert problems.unexpected("1").kind == "internal-error"
 
 
@@ -134,8 +151,28 @@ def _kinds(error: type[errors.RagError]) -> Iterator[str]:
 
 
 def test_outcomes_and_bounds_are_those_of_the_service(rules: list[Any], dashboard: Any) -> None:
-    assert values(rules, dashboard, "outcome") == {"answered", "abstained"}
+    assert values(rules, dashboard, "outcome") == {"answered", "abstained", "dropped", "lost"}
+    assert {"dropped", "lost"} <= TraceExport(_no_collector).counts().keys()
     assert values(rules, dashboard, "bound") == {"low", "high"}
+    assert values(rules, dashboard, "state") <= set(get_args(JobState))
+
+
+def test_states_of_jobs_that_are_asked_for_are_exposed(
+    service: Any, rules: list[Any], dashboard: Any
+) -> None:
+    exposed = re.findall(
+        r'^frugal_rag_jobs\{state="(\w+)"\}', service.get("/metrics")[1], re.MULTILINE
+    )
+    assert values(rules, dashboard, "state") <= set(exposed)
+    assert len(exposed) == 4
+
+
+def test_what_an_operator_must_hear_of_has_an_alert(rules: list[Any]) -> None:
+    text = " ".join(rule["expr"] for rule in rules)
+    for problem in ("audit", "quota-spent", "storage-full", "unauthorized", "overloaded"):
+        assert f'problem="{problem}"' in text
+    for name in ("pressure", "jobs", "traces", "ledger_lost", "cache_semantic_on"):
+        assert re.search(rf"\bfrugal_rag_{name}\b", text), name
 
 
 def test_alerts_say_what_to_do(rules: list[Any]) -> None:
@@ -149,12 +186,21 @@ def test_alerts_say_what_to_do(rules: list[Any]) -> None:
             promql_parser.parse_duration(rule["for"])
 
 
+def test_the_page_names_each_alert(rules: list[Any]) -> None:
+    page = (DOCKER.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page.partition("## What to watch")[2].partition("\n## ")[0]
+    named = re.findall(r"`([A-Z]\w+)`", table)
+    assert sorted(named) == sorted(rule["alert"] for rule in rules)
+
+
 def test_prometheus_scrapes_the_services_that_there_are(composed: Any) -> None:
     settings = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
     services = composed["compose.cluster.yaml"]["services"]
     mounted = {v.split(":")[1] for v in services["prometheus"]["volumes"]}
     for name in settings["rule_files"]:
         assert f"/etc/prometheus/{name}" in mounted
+    (ours,) = [job for job in settings["scrape_configs"] if job["job_name"] == "frugal-rag"]
+    assert f"/etc/prometheus/{ours['authorization']['credentials_file']}" in mounted
     jobs = {
         job["job_name"]: job["static_configs"][0]["targets"] for job in settings["scrape_configs"]
     }

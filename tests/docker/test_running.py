@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rag.filetree import copy_tree
@@ -136,3 +138,60 @@ def test_publishing_nothing_says_so_and_leaves_what_is_there(
     assert "cannot publish" in done.stderr
     assert (target / "CURRENT").read_text() == before
     assert publish(tmp_path / "empty", target).returncode == 1
+
+
+_BINARY = "application/octet-stream"
+
+
+def post(service: Any, path: str, body: bytes | None, media_type: str) -> Any:
+    """Send a body, or delete where there is none; return what is said of it."""
+    response = httpx.request(
+        "DELETE" if body is None else "POST",
+        service.url + path,
+        content=body,
+        headers={"Content-Type": media_type},
+        timeout=20,
+    )
+    assert response.status_code == 202, response.text
+    return response.json()
+
+
+def ended(service: Any, job: str) -> Any:
+    """Return a job once it has ended."""
+    for _ in range(300):
+        found = json.loads(service.get(f"/v1/jobs/{job}")[1])
+        if found["status"] not in {"waiting", "in_progress"}:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_uploads_and_batches_are_done_and_written_to_data_alone(service: Any) -> None:
+    before = service.outside.files()
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/query", "body": QUESTION}
+    batch = post(service, "/v1/batch", json.dumps(line).encode(), "application/jsonl")
+    sent = post(service, "/v1/documents?name=fee.txt", b"The fee is 12 euros.", _BINARY)
+    for job in (batch["id"], sent["job"]["id"]):
+        assert ended(service, job)["status"] == "completed"
+    asked = {"question": "How high is the fee?"}
+    for _ in range(50):  # the service follows within half a second
+        found = service.get("/v1/retrieve", asked)[1]
+        if "The fee is 12 euros." in found:
+            break
+        time.sleep(0.1)
+    assert "The fee is 12 euros." in found
+    collection = service.outside.place / "data" / "default"
+    assert (collection / "uploads" / "default" / "fee.txt").is_file()
+    assert service.outside.files() == before
+    assert not list((service.outside.place / "tmp").iterdir())
+    post(service, "/v1/documents/fee.txt", None, _BINARY)
+
+
+def test_jobs_are_left_to_a_service_that_runs(service: Any, containers: Any) -> None:
+    (words,) = [w for c in containers for w in c.commands() if w[:2] == ["rag", "jobs"]]
+    done = service.outside.run(words)
+    assert done.returncode == 1
+    assert "another process does the jobs" in done.stderr
+    env = service.outside.environment | {"RAG_DATA_DIR": str(service.outside.place / "data/none")}
+    alone = replace(service.outside, environment=env).run(words)
+    assert (alone.returncode, alone.stdout) == (0, "0 jobs ended, 0 of them failed; 0 wait\n")

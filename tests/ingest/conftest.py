@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from ingest.build import Dense, Toolkit, build_toolkit
 from ingest.chunk import Chunker
+from ingest.labels import AccessRule
 from ingest.load.registry import load_document
 from ingest.manifest import Manifest
 from ingest.plan import ParseTask
@@ -35,6 +36,10 @@ def _tokenizer() -> Tokenizer:
 
 def _chunker(limit: int) -> Chunker:
     return Chunker(_tokenizer(), build_splitter(), limit)
+
+
+def _rules(access: Mapping[Path, Sequence[str]] | None) -> tuple[AccessRule, ...]:
+    return tuple(AccessRule(str(path), tuple(labels)) for path, labels in (access or {}).items())
 
 
 class Workshop:
@@ -77,15 +82,21 @@ class Workshop:
         *paths: Path,
         delete_missing: bool = False,
         retry: bool = False,
+        access: Mapping[Path, Sequence[str]] | None = None,
         **settings: object,
     ) -> SyncReport:
         self.parsed = []
         given = () if retry else paths or (self.docs,)
-        request = SyncRequest(given, delete_missing, retry)
+        request = SyncRequest(given, delete_missing, retry, _rules(access))
         return sync(request, self.toolkit(**settings), Progress())
 
-    def preview(self, *paths: Path, delete_missing: bool = False) -> SyncReport:
-        request = SyncRequest(paths or (self.docs,), delete_missing)
+    def preview(
+        self,
+        *paths: Path,
+        delete_missing: bool = False,
+        access: Mapping[Path, Sequence[str]] | None = None,
+    ) -> SyncReport:
+        request = SyncRequest(paths or (self.docs,), delete_missing, access=_rules(access))
         return preview(request, self.toolkit(), Progress())
 
     def chunks(self, tenant: str = "default") -> list[Chunk]:
@@ -132,6 +143,6 @@ def workshop(fast_path: Path) -> Workshop:
     return Workshop(fast_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_workshop() -> Callable[[Path], Workshop]:
     return Workshop

@@ -180,3 +180,26 @@ def test_interrupt_ends_with_130_and_leaves_nothing_published(fast_path: Path, d
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not (data / "default" / "CURRENT").exists()
+
+
+def test_labels_are_given_listed_and_taken_back(run: Run, docs: Path) -> None:
+    def notes(*arguments: object) -> list[str]:
+        status, out, _ = run("sync", docs, "--json", *arguments)
+        assert status == 0
+        found: list[str] = json.loads(out)["notes"]
+        return found
+
+    run("sync", docs)
+    changed = ["1 documents have other labels now"]
+    assert notes("--access", "hr", "--access", "board") == changed
+    assert notes("--access", "board", "--access", "hr") == []
+    assert notes() == []
+    assert notes("--access-all") == changed
+    labels = docs / ".access.json"
+    labels.write_text('{"a.md": ["hr"]}', encoding="utf-8")
+    assert notes("--access-list", labels) == changed
+    status, _, err = run("sync", docs, "--access", "h r")
+    assert (status, "label" in err) == (2, True)
+    with pytest.raises(SystemExit) as usage:
+        run("sync", docs, "--access", "hr", "--access-all")
+    assert usage.value.code == 2

@@ -15,7 +15,7 @@ from rag.generating import Listener
 from rag.ledger import Ledger
 from rag.ledger_entry import Asker, entry_of
 from rag.listening import NOBODY
-from rag.results import Answer, Impact, Question, Receipt, Retrieved, Usage
+from rag.results import Answer, Impact, Question, Receipt, Retrieved, Sparing, Usage
 from rag.types import Filter, Interval
 
 DAY = 86_400.0
@@ -83,18 +83,19 @@ def test_from_four_fifths_on_questions_are_answered_sparingly(
         assert found == QUESTION
     else:
         assert (found.budget_tokens, found.frugality) == (expected, 0.1)
-        assert found.sparing == "80% of the day's joules are spent"
+        assert found.sparing == Sparing("generate", "80% of the day's joules are spent")
 
 
 def test_carbon_counts_too_and_the_nearer_limit_decides(ledger: Ledger) -> None:
     spend(ledger, receipt(Interval(1, 1), Interval(0.1, 0.9)))
     found = asked(ledger, DailyBudget(joules=100, gco2e=1))
-    assert found.sparing == "90% of the day's gCO2e are spent"
+    assert found.sparing == Sparing("generate", "90% of the day's gCO2e are spent")
 
 
 def test_once_spent_it_is_refused_if_so_configured(ledger: Ledger) -> None:
     spend(ledger, receipt(Interval(60, 101)))
-    assert asked(ledger, DailyBudget(joules=100)).sparing == "101% of the day's joules are spent"
+    spent = Sparing("generate", "101% of the day's joules are spent")
+    assert asked(ledger, DailyBudget(joules=100)).sparing == spent
     refusing = DailyBudget(joules=100, once_spent="refuse")
     answering = BudgetedAnswering(Asked(), ledger, refusing, now=lambda: NOON)
     with pytest.raises(BudgetSpentError, match=r"joules is spent: 101% of it.*12\.0 hours"):

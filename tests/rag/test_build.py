@@ -2,7 +2,6 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 import rag
 from rag.adapters.hash_embedder import HashEmbedder
@@ -14,7 +13,6 @@ from rag.build import (
     build_embedder,
     build_live_index,
     build_pipeline,
-    build_server_config,
     build_tokenizer,
 )
 from rag.errors import AssetError, IndexStateError, QuestionTooLongError
@@ -131,22 +129,3 @@ def test_an_index_of_another_kind_is_refused() -> None:
     for settings in (neural, lexical):
         with pytest.raises(IndexStateError, match=r"terms of another version: 1\. Sync again"):
             _check_shape(generation("edge", FINGERPRINT, terms=1), settings)
-
-
-def test_the_server_is_reached_as_the_settings_say() -> None:
-    settings = load_settings(
-        server_url="https://qdrant.example:6333",
-        server_api_key="hush",
-        server_timeout_seconds=3,
-        server_shards=4,
-        server_replicas=2,
-        collection="docs",
-    )
-    config = build_server_config(settings, 384)
-    assert config.url == "https://qdrant.example:6333"
-    assert config.collection.endswith("docs")
-    assert (config.dimension, config.timeout_seconds) == (384, 3)
-    assert (config.sharding.shard_number, config.sharding.replication_factor) == (4, 2)
-    assert isinstance(config.api_key, SecretStr)
-    assert config.api_key.get_secret_value() == "hush"
-    assert "hush" not in repr(config)

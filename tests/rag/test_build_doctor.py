@@ -12,7 +12,7 @@ from rag.settings import Settings, load_settings
 
 NAMES = (
     "settings data_dir clock embedder tokenizer reranker generators generation index vectors"
-    " ingest formats ledger cache service meter"
+    " ingest formats ledger cache uploads jobs audit_log traces service meter"
 )
 
 
@@ -104,3 +104,11 @@ def test_rerankers(tmp_path: Path) -> None:
     for name in ("model.onnx", "tokenizer.json"):
         (tmp_path / name).touch()
     assert found("reranker", **given, reranker_model=str(tmp_path)).verdict == "ok"
+
+
+def test_traces_that_cannot_be_sent() -> None:
+    assert found("traces").found == "not sent"
+    assert found("traces", otlp_url="http://user:secret@host:4318").verdict == "fail"
+    finding = found("traces", otlp_url="http://127.0.0.1:9")
+    assert finding.verdict == "warn"  # answers go on without
+    assert "127.0.0.1:9 cannot be reached" in finding.found

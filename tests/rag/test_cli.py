@@ -26,6 +26,15 @@ COMMANDS = {
     "rag-doctor": ("doctor",),
     "rag-backup": ("backup",),
     "rag-restore": ("restore",),
+    "rag-keys": ("keys",),
+    "rag-keys-add": ("keys", "add"),
+    "rag-keys-list": ("keys", "list"),
+    "rag-keys-revoke": ("keys", "revoke"),
+    "rag-jobs": ("jobs",),
+    "rag-jobs-list": ("jobs", "list"),
+    "rag-jobs-show": ("jobs", "show"),
+    "rag-jobs-cancel": ("jobs", "cancel"),
+    "rag-jobs-run": ("jobs", "run"),
 }
 
 
@@ -89,7 +98,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("impact", "--period", "day"), 2, "no periods without --csv: --period day. Add --csv."),
         (("impact", "--json", "--csv"), 2, "not allowed with argument"),
         (("serve", "--port", "70000"), 2, "setting port cannot be used: 70000."),
-        (("serve", "--host", "no.such.host.invalid"), 1, "cannot listen: no.such.host.invalid:"),
+        (
+            ("serve", "--host", "no.such.host.invalid"),
+            2,
+            "others could ask without a key: host no.such.host.invalid.",
+        ),
         (("ask", "x"), 1, "no documents yet: rag-data/default. Run rag-ingest sync PATH."),
     ],
 )

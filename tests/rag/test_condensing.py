@@ -8,7 +8,7 @@ from rag.condensing import Condenser
 from rag.generating import Message, TokensUsed
 from rag.meter import RequestMeter
 from rag.place import Place
-from rag.results import Question
+from rag.results import Question, Sparing
 from rag.types import Filter
 from rag.writing import Call
 
@@ -85,7 +85,9 @@ def test_what_was_not_said_is_not_asked_but_paid_for(text: str | None) -> None:
     assert (found.history, call) == (TALK, CALL)
 
 
-@pytest.mark.parametrize("asked", [{"generate": "never"}, {"sparing": "spent"}])
+@pytest.mark.parametrize(
+    "asked", [{"generate": "never"}, {"sparing": Sparing("generate", "spent")}]
+)
 def test_no_model_is_asked_where_none_may_write(asked: dict[str, object]) -> None:
     rewriter = Rewriter("Why are audit logs kept?")
     found, call, _ = condensed(question(**asked), rewriter)

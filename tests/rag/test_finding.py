@@ -12,7 +12,7 @@ from rag.build import build_analyzer
 from rag.finding import Finder, Finding
 from rag.meter import RequestMeter
 from rag.place import Place
-from rag.results import Question
+from rag.results import Question, Sparing
 from rag.retrieve import Retrieval
 from rag.terms import indexed_text
 from rag.types import Chunk, Filter, PassageVectors, Point, Vector
@@ -60,7 +60,7 @@ def finder(make_chunk: MakeChunk) -> Finder:
 
 
 def find(
-    finder: Finder, text: str, sparing: str | None = None
+    finder: Finder, text: str, sparing: Sparing | None = None
 ) -> tuple[Finding, list[str], list[str]]:
     """Return the finding, the decisions in the trace, and what was embedded."""
     meter = RequestMeter(Place(None, None, None, 1.0))
@@ -80,7 +80,9 @@ def test_a_question_is_embedded_once(finder: Finder) -> None:
 
 def test_a_sparing_question_is_looked_up_by_words_alone(finder: Finder) -> None:
     spared = replace(finder, reranker=OverlapReranker(), retrieval=replace(WIDE, rerank_below=1.0))
-    finding, decisions, embedded = find(spared, CLEAR, sparing="the budget is spent")
+    finding, decisions, embedded = find(
+        spared, CLEAR, sparing=Sparing("vectors", "the budget is spent")
+    )
     assert embedded == []
     assert finding.found.passages[0].cosines == ()
     assert finding.found.passages[0].chunk.title == "Canteen"

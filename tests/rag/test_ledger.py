@@ -17,11 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from rag import access
+from rag.access import Caller
+from rag.errors import AccessError
 from rag.ledger import Ledger
 from rag.ledger_entry import SUMMED, Asker, Entry, StageCost, Sums, sums_of
 from rag.ledger_file import files_in, path_of
 from rag.ledger_run import Run, entry_of_run
-from rag.ledger_sums import Days, read_report
+from rag.ledger_sums import By, Days, read_report
 from rag.results import Impact
 from rag.types import Interval
 
@@ -256,6 +259,52 @@ def test_what_cannot_be_written_is_warned_of_once_and_written_later(
         assert total_in(folder) == total_of(range(6))
 
 
+def test_what_waits_for_a_disk_is_written_though_nothing_more_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.ledger._RETRY_SECONDS", 0.05)
+    folder = tmp_path / "a file" / "ledger"
+    folder.parent.write_text("in the way")
+    with closing(Ledger(folder)) as ledger:
+        for again in (1, 2):
+            assert not any(ledger.add(entry(again * 10 + number)) for number in range(3))
+            time.sleep(0.2)
+            assert ledger.unwritten == 3
+            folder.parent.unlink()
+            until = time.monotonic() + 10
+            while ledger.unwritten or trying():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            assert len(numbers_in(folder)) == 3  # as a kill would leave it
+            for path in (*folder.iterdir(), folder):
+                path.rmdir() if path.is_dir() else path.unlink()
+            folder.parent.rmdir()
+            folder.parent.write_text("in the way again")
+        folder.parent.unlink()
+
+
+def trying() -> bool:
+    return any(thread.name == "ledger" for thread in threading.enumerate())
+
+
+def test_what_tries_again_ends_with_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.ledger._RETRY_SECONDS", 0.05)
+    (tmp_path / "ledger").write_text("in the way")
+    ledger = Ledger(tmp_path / "ledger")
+    assert not trying()
+    for number in range(5):
+        ledger.add(entry(number))
+    assert sum(thread.name == "ledger" for thread in threading.enumerate()) == 1
+    ledger.close()
+    until = time.monotonic() + 10
+    while trying():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert ledger.lost == 5
+
+
 def test_what_waits_for_a_disk_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -317,7 +366,30 @@ def test_spent_is_exact_to_the_microsecond(ledger: Ledger) -> None:
     day = NOVEMBER.replace(hour=0).timestamp()
     assert ledger.spent("acme", day).answers == 20
     assert ledger.spent("nobody", day).joules is not None
+    assert ledger.spent_on("acme", day).answers == 19  # not what is dated ahead of it
+    assert ledger.spent_on("acme", day - 86_400).answers == 0
+    assert ledger.spent_on("acme", datetime(2026, 12, 1, tzinfo=UTC).timestamp()).answers == 1
     assert ledger.spent("acme", datetime(2027, 1, 1, tzinfo=UTC).timestamp()).answers == 0
+
+
+@pytest.mark.parametrize("by", [None, "tenant", "tier", "stage", "kind"])
+def test_whoever_is_for_one_tenant_is_told_of_that_alone(ledger: Ledger, by: By | None) -> None:
+    for number in range(1, 8):
+        ledger.add(entry(number))
+    ledger.add(entry(1000, tenant="other"))
+    ledger.add(entry_of_run(run(3, "other"), NOVEMBER.timestamp()))
+    told = {}
+    for tenant in ("acme", "other", "nobody"):
+        with access.acting(Caller("k", tenant, frozenset(("admin",)), None)):
+            told[tenant] = read_report(ledger.folder, EVER, by)
+            with pytest.raises(AccessError):
+                ledger.spent("acme" if tenant != "acme" else "other", 0)
+    assert told["acme"].total == total_of(range(1, 8))
+    assert told["other"].total.answers == 1
+    assert (told["acme"].ingest.chunks, told["other"].ingest.chunks) == (0, 3)
+    assert (told["nobody"].total.answers, told["nobody"].lines) == (0, ())
+    if by == "tenant":
+        assert {line.group for line in told["acme"].lines} == {"acme"}
 
 
 def test_all_unknown_is_unknown_not_nothing(ledger: Ledger) -> None:

@@ -28,7 +28,7 @@ from rag.place import Place
 from rag.prompting import Prompts
 from rag.provider_calls import Bounds
 from rag.remote import Elsewhere, Remote
-from rag.results import Answer, Question, Receipt, Writing
+from rag.results import Answer, Question, Receipt, Sparing, Writing
 from rag.retrieve import Retrieval
 from rag.routing import IfUnwritten, Thresholds
 from rag.settings import load_settings
@@ -49,6 +49,7 @@ TEXTS = {
 USUAL = Sampling()
 ASKED = "How long are audit logs kept?"
 SENTENCE = TEXTS["logs"]
+SPARING = Sparing("generate", "the budget is spent")
 TRUE = Script("Audit logs are kept for seven years [1].")
 WRITTEN = "Audit logs are kept for seven years. [1]"
 FALSE = Script("Napoleon kept the audit logs on the moon for ninety years [1].")
@@ -192,7 +193,7 @@ def test_sure_enough_is_not_written(index: MemoryIndex) -> None:
         ({"generate": "never"}, SENTENCE, 0),
         ({"generate": "always"}, WRITTEN, 1),
         ({"generate": "auto"}, None, 0),
-        ({"generate": "always", "sparing": "the budget is spent"}, SENTENCE, 0),
+        ({"generate": "always", "sparing": SPARING}, SENTENCE, 0),
     ],
 )
 def test_whether_a_model_is_asked(
@@ -441,7 +442,7 @@ def test_a_model_may_rewrite_with_words_that_were_said(
     assert receipt.usage.prompt_tokens == sum(prompt.tokens for prompt in generator.prompts)
 
 
-@pytest.mark.parametrize("asked", [{"generate": "never"}, {"sparing": "spent"}, {"history": ()}])
+@pytest.mark.parametrize("asked", [{"generate": "never"}, {"sparing": SPARING}, {"history": ()}])
 def test_no_model_rewrites_where_none_may_write(
     index: MemoryIndex, asked: dict[str, object]
 ) -> None:

@@ -6,11 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from rag.errors import BackendError, DeadlineError, UsageError
+from rag import access
+from rag.access import OPERATOR, Caller
+from rag.errors import AccessError, BackendError, DeadlineError, UsageError
 from rag.generating import Listener, Message, Sampling
 from rag.guard import writing_deadline
 from rag.ledger import Ledger
@@ -20,7 +23,16 @@ from rag.meter import RequestMeter
 from rag.place import Place
 from rag.provider_calls import PassingError
 from rag.recording import RecordedAnswering
-from rag.results import Answer, Context, Question, Receipt, Retrieved, TraceStep, Usage
+from rag.results import (
+    Answer,
+    Context,
+    Question,
+    Receipt,
+    Retrieved,
+    Sparing,
+    TraceStep,
+    Usage,
+)
 from rag.single_flight import SharedAnswering
 from rag.types import Filter
 
@@ -97,9 +109,16 @@ def question(text: str = "How?", seconds: float = 60.0, **more: object) -> Quest
     return replace(known, **more)  # type: ignore[arg-type]
 
 
+class Carrying(ThreadPoolExecutor):
+    """Does what it is given for whoever asks when it is given, as the service's threads do."""
+
+    def submit(self, work, /, *args, **more):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN003, ANN201
+        return super().submit(access.carried(partial(work, *args, **more)))
+
+
 @contextmanager
 def crowd(count: int = THREADS) -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(count) as pool:
+    with Carrying(count) as pool:
         yield pool
 
 
@@ -185,11 +204,13 @@ def test_the_ledgers_sums_stay_true(tmp_path: Path) -> None:
 
 DIFFERENT = {
     "tenant": {"where": Filter("there")},
+    "labels": {"where": Filter("here", labels=("hr",))},
+    "no labels": {"where": Filter("here", labels=())},
     "documents": {"where": Filter("here", documents=("a",))},
     "since": {"where": Filter("here", since="2024")},
     "budget": {"budget_tokens": 99},
     "frugality": {"frugality": 0.1},
-    "sparing": {"sparing": "the budget is spent"},
+    "sparing": {"sparing": Sparing("generate", "the budget is spent")},
     "history": {"history": (Message("user", "What?"),)},
     "generate": {"generate": "never"},
     "sampling": {"sampling": Sampling(9)},
@@ -203,11 +224,29 @@ def test_never_across_what_may_change_the_answer(name: str) -> None:
     shared = SharedAnswering(desk, meter)
     other = question(**DIFFERENT[name])
     with crowd(2) as pool:
-        futures = [pool.submit(shared.answer, each) for each in (question(), other)]
+        futures = []
+        for each in (question(), other):
+            with access.acting(replace(OPERATOR, labels=each.where.labels)):
+                futures.append(pool.submit(shared.answer, each))
         for _ in range(2):
             assert desk.busy.acquire(timeout=10)  # both are worked on
         desk.opened.set()
         assert all(future.result().receipt.cache == "miss" for future in futures)
+
+
+def test_who_may_not_look_there_does_not_share_what_another_found() -> None:
+    desk = Desk()
+    shared = SharedAnswering(desk, meter)
+    callers = [
+        Caller("k", "there", frozenset(("query",)), None),
+        Caller("k", "here", frozenset(("query",)), ()),
+    ]
+    with crowd(2) as pool:
+        led(pool, desk, shared, question())
+        for caller in callers:
+            with access.acting(caller), pytest.raises(AccessError):
+                shared.answer(question(seconds=0.2))
+        desk.opened.set()
 
 
 def test_never_across_generations() -> None:

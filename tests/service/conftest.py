@@ -17,7 +17,9 @@ from ingest.progress import Progress
 from ingest.sync import SyncRequest, sync
 from rag.build import build_answering, build_cache, build_ledger, build_live_index
 from rag.errors import RagError
+from rag.keyring import Keyring, keys_path
 from rag.service.app import create_app
+from rag.service.served import Served
 from rag.service.server import listen, url_of
 from rag.settings import Settings, load_settings
 from rag.types import Block, Document
@@ -95,7 +97,16 @@ def _asking(corpus: Corpus, **overrides: object) -> Iterator[httpx.Client]:
             if part is not None:
                 open_parts.callback(part.close)
         answering = build_answering(settings, live, ledger, cache)
-        app = create_app(settings, answering, live.problem, ledger, cache)
+        app = create_app(
+            settings,
+            Served(
+                answering=answering,
+                ready=live.problem,
+                keyring=Keyring(keys_path(settings)),
+                ledger=ledger,
+                cache=cache,
+            ),
+        )
         yield open_parts.enter_context(_serving(app))
 
 

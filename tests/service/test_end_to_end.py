@@ -18,7 +18,9 @@ import httpx
 import pytest
 
 from rag.build import build_answering, build_live_index
+from rag.keyring import Keyring, keys_path
 from rag.service.app import create_app
+from rag.service.served import Served
 from rag.service.server import listen, url_of
 from rag.settings import Settings
 
@@ -30,7 +32,9 @@ RUN = "import sys; from rag.cli import main; sys.exit(main())"
 SLOW = """
 import sys, time
 from rag.build import build_answering, build_live_index
+from rag.keyring import Keyring, keys_path
 from rag.service.app import create_app
+from rag.service.served import Served
 from rag.service.server import listen, serve
 from rag.settings import load_settings
 
@@ -45,7 +49,9 @@ class Slow:
 settings = load_settings()
 live = build_live_index(settings)
 live.refresh()
-app = create_app(settings, Slow(build_answering(settings, live)), live.problem)
+keyring = Keyring(keys_path(settings))
+slow = Slow(build_answering(settings, live))
+app = create_app(settings, Served(answering=slow, ready=live.problem, keyring=keyring))
 say = lambda url: print("listening on", url, file=sys.stderr, flush=True)
 try:
     serve(app, listen("127.0.0.1", 0), settings, say)
@@ -191,7 +197,14 @@ def test_no_question_fails_or_mixes_generations_while_they_are_published(
     live.refresh()
     live.follow(every_seconds=0.05)
     stop = threading.Event()
-    app = create_app(corpus.settings, build_answering(corpus.settings, live), live.problem)
+    app = create_app(
+        corpus.settings,
+        Served(
+            answering=build_answering(corpus.settings, live),
+            ready=live.problem,
+            keyring=Keyring(keys_path(corpus.settings)),
+        ),
+    )
 
     def ask(client: httpx.Client) -> list[int]:
         seen = []

@@ -11,8 +11,9 @@ import pytest
 
 from rag.errors import DeadlineError
 from rag.generating import Listener
+from rag.service.asgi import Message
 from rag.service.hearing import Hearing
-from rag.service.limits import Gate, Message
+from rag.service.limits import Gate
 from rag.service.streaming import EventStream
 
 

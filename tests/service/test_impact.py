@@ -20,6 +20,7 @@ import pytest
 
 from rag.build import build_answering, build_ledger, build_live_index
 from rag.errors import SettingsError
+from rag.keyring import Keyring, keys_path
 from rag.ledger import ledger_folder
 from rag.ledger_entry import PER_UNIT, whole
 from rag.ledger_file import path_of
@@ -29,6 +30,7 @@ from rag.recording import record_run
 from rag.results import Impact
 from rag.service.app import create_app
 from rag.service.metrics import Metrics
+from rag.service.served import Served
 from rag.settings import Settings
 from rag.types import Interval
 
@@ -59,7 +61,17 @@ def service(settings: Settings, serving: Serving) -> Iterator[httpx.Client]:
     live.refresh()
     answering = build_answering(settings, live, ledger)
     try:
-        with serving(create_app(settings, answering, live.problem, ledger)) as client:
+        with serving(
+            create_app(
+                settings,
+                Served(
+                    answering=answering,
+                    ready=live.problem,
+                    keyring=Keyring(keys_path(settings)),
+                    ledger=ledger,
+                ),
+            )
+        ) as client:
             yield client
     finally:
         live.close()
@@ -373,7 +385,7 @@ def test_a_budget_that_is_nearly_spent_is_kept_by_looking_at_words_alone(
         found = asked(client, question=QUESTIONS[0], trace=True, budget_tokens=100)
     assert found["usage"]["budget_tokens"] == 50
     assert found["trace"][0]["decision"] == (
-        "admitted sparingly: 100% of the day's joules are spent"
+        "admitted sparingly: 100% of the day's joules are spent; by words alone, nothing written"
     )
     unkept = near.model_copy(update={"ledger": False})
     with pytest.raises(SettingsError, match="a daily budget needs the ledger"):

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from rag.build import build_answering, build_live_index
+from rag.keyring import Keyring, keys_path
 from rag.service.app import create_app
+from rag.service.served import Served
 from rag.settings import Settings
 
 Serving: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
@@ -31,7 +33,12 @@ def service(corpus: Corpus, serving: Serving, log: Path | None) -> Iterator[http
     live = build_live_index(settings)
     live.refresh()
     try:
-        with serving(create_app(settings, build_answering(settings, live), live.problem)) as client:
+        served = Served(
+            answering=build_answering(settings, live),
+            ready=live.problem,
+            keyring=Keyring(keys_path(settings)),
+        )
+        with serving(create_app(settings, served)) as client:
             yield client
     finally:
         live.close()

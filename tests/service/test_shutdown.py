@@ -80,12 +80,20 @@ def test_a_stream_is_spoken_to_its_end(pump_corpus: Corpus) -> None:
             assert next(lines) == "event: text"
             process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
-            with pytest.raises(httpx.ConnectError):
-                httpx.get(f"{url}/healthz")
+            assert httpx.get(f"{url}/healthz").status_code == 200
+            for refused in (httpx.get(f"{url}/readyz"), httpx.post(f"{url}/v1/query", json=BODY)):
+                assert refused.status_code == 503
+                assert refused.json()["type"].endswith(":stopping")
+                assert refused.headers["connection"] == "close"
+                assert refused.headers["retry-after"] == "1"
+            counted = httpx.get(f"{url}/metrics").text
+            assert 'frugal_rag_refused_total{problem="stopping"} 2.0' in counted
             go.set()
             *_, receipt = (line for line in lines if line.startswith("data: "))
         assert json.loads(receipt[6:])["answer"] == f"{SENTENCE} [1] It weighs 12 kg. [2]"
         assert process.wait(10) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz")
 
 
 def test_a_stream_without_end_does_not_hold_up_the_stop(pump_corpus: Corpus) -> None:
@@ -106,6 +114,6 @@ def test_a_stream_without_end_does_not_hold_up_the_stop(pump_corpus: Corpus) -> 
         process.send_signal(signal.SIGTERM)
         stopped = time.monotonic()
         assert process.wait(10) == 0
-        assert time.monotonic() - stopped < 3 + 2.5
+        assert time.monotonic() - stopped < 3 + 5  # a busy machine takes two to end a process
         asking.join()
     assert SENTENCE in told[0]  # the extractive answer, in time

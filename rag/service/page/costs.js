@@ -1,9 +1,12 @@
-// The second view: traffic, what it took by time, tier, kind and stage, and what was saved.
+// The second view: traffic, what it took by time, tier, kind and stage, what was saved, and what
+// an evaluation measured.
 
 import { problem } from "./answer.js";
 import { read } from "./api.js";
 import { chart } from "./chart.js";
 import { byId, element, put, table } from "./dom.js";
+import { refusedAtTheDoor } from "./entrance.js";
+import { frontier } from "./frontier.js";
 import { amount, counted, percent, sum, tokens, UNKNOWN, whole } from "./words.js";
 
 const DAY = 86_400_000; // [ms]
@@ -22,14 +25,20 @@ export async function showCosts() {
   const turn = ++asked;
   const spans = SPANS[byId("period").value]();
   byId("costs-status").textContent = "Adding up…";
-  const [parts, groups, cache] = await Promise.all([
+  const [parts, groups, cache, measured] = await Promise.all([
     settled(Promise.all(spans.map((span) => report(span)))),
     settled(Promise.all(GROUPS.map(([by]) => report(overall(spans), by)))),
     settled(read("v1/cache")),
+    settled(read("v1/frontier")),
   ]);
   if (turn !== asked) return;
   byId("costs-status").textContent = "";
-  put(byId("costs"), ledgerParts(spans, parts, groups), savings(cache));
+  const refused = [parts, groups].find((each) => each instanceof Error);
+  if (refused && refusedAtTheDoor(refused)) {
+    put(byId("costs"));
+    return;
+  }
+  put(byId("costs"), ledgerParts(spans, parts, groups), savings(cache), quality(measured));
 }
 
 const settled = (promise) => promise.catch((error) => error);
@@ -152,13 +161,16 @@ function ingested(ingest) {
         ingest.embodied_gco2e ? "running and making the machine" : null)));
 }
 
+const WITHOUT_SAVINGS = {
+  400: "This service keeps no answers, so nothing was saved by it.",
+  403: "That is counted for all tenants together, and this key is for one.",
+};
+
 function savings(cache) {
   const title = element("h2", { id: "saved-title" }, "What the cache saved");
   if (cache instanceof Error) {
-    const none = cache.status === 404;
-    const part = none
-      ? element("p", { class: "notice" }, "This service keeps no answers, so nothing was saved by it.")
-      : problem(cache);
+    const why = WITHOUT_SAVINGS[cache.status];
+    const part = why ? element("p", { class: "notice" }, why) : problem(cache);
     return element("section", { "aria-labelledby": "saved-title" }, title, part);
   }
   const hits = cache.exact_hits + cache.semantic_hits;
@@ -170,6 +182,19 @@ function savings(cache) {
       tile("Model tokens saved", tokens(cache.tokens_saved)),
       tile("Answers kept", whole(cache.entries), amount(cache.bytes, "B"))),
     element("p", { class: "hint" }, "Since the cache was emptied last. ", shadow(cache.shadow)));
+}
+
+function quality(measured) {
+  const title = element("h2", { id: "frontier-title" }, "What quality costs");
+  return element("section", { "aria-labelledby": "frontier-title" }, title,
+    measured instanceof Error ? unmeasured(measured) : frontier(measured));
+}
+
+function unmeasured(error) {
+  if (error.status !== 400) return problem(error);
+  return element("p", { class: "notice" }, "No evaluation was given to this service. Write one with ",
+    element("code", {}, "rag-eval frontier"), " and name its file in the setting ",
+    element("code", {}, "frontier"), ".");
 }
 
 function shadow({ checked, false: wrong, on }) {

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ingest.load import markdown
 from ingest.load.builder import DocumentBuilder
-from rag.errors import EmptyDocumentError
+from rag.errors import EmptyDocumentError, ValueRangeError
+from rag.labels import checked_labels
 from rag.types import Document
 
 Load = Callable[[str, str | bytes], Document]
@@ -112,3 +113,38 @@ def test_deep_nesting_loses_nothing(load: Load, opening: str) -> None:
 def test_a_file_of_front_matter_alone_is_empty(load: Load) -> None:
     with pytest.raises(EmptyDocumentError):
         load("a.md", "---\ntitle: x\n---\n")
+
+
+@pytest.mark.parametrize(
+    ("front", "access"),
+    [
+        ("access: hr", ("hr",)),
+        ("access: [hr, 'board', hr]", ("hr", "board")),
+        ("Access:\n  - hr\n  - board", ("hr", "board")),
+        ("title: x", ()),
+        ("access:", ()),
+        ("access: []", ()),
+    ],
+)
+def test_labels_come_from_the_front_matter(load: Load, front: str, access: tuple[str, ...]) -> None:
+    assert load("a.md", f"---\n{front}\n---\nText.\n").access == access
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "access: hr, board",
+        "access: [hr,\n  board]",
+        "access: hr # only they",
+        "access: {any: hr}",
+        "access: h\x07r",
+        "access: hr\nthis is no line of it",
+        "access:hr",
+        '"access": hr',
+        "- list\naccess: hr",
+    ],
+)
+def test_labels_that_cannot_be_made_out_are_not_taken_for_none(load: Load, front: str) -> None:
+    found = load("a.md", f"---\n{front}\n---\nText.\n").access
+    with pytest.raises(ValueRangeError):
+        checked_labels(found)

@@ -90,3 +90,23 @@ def test_numbers_of_any_length_and_lone_surrogates_load(load: Load) -> None:
 def test_a_bad_line_is_named(load: Load) -> None:
     with pytest.raises(LoadError, match="line 2"):
         load("a.jsonl", '{"a": 1}\n{bad}\n')
+
+
+@pytest.mark.parametrize(
+    ("value", "access"),
+    [
+        ({"text": "Words.", "access": ["hr", "board"]}, ("hr", "board")),
+        ({"text": "Words.", "access": "hr"}, ("hr",)),
+        ({"wages": {"night": 11}, "access": ["hr"]}, ("hr",)),
+        ({"text": "Words.", "access": None}, ()),
+        ({"text": "Words.", "access": []}, ()),
+        ({"text": "Words.", "access": True}, ("true",)),
+        ({"text": "Words.", "access": {"any": "hr"}}, ('{"any": "hr"}',)),
+        ({"text": "Words.", "access": [["hr"]]}, ('["hr"]',)),
+        ([{"text": "Words.", "access": ["hr"]}], ()),
+    ],
+)
+def test_labels_are_those_of_the_file_as_a_whole(
+    load: Load, value: Any, access: tuple[str, ...]
+) -> None:
+    assert load("a.json", json.dumps(value)).access == access

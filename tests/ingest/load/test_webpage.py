@@ -100,3 +100,10 @@ def test_the_declared_encoding_is_used(load: Load) -> None:
 def test_deep_nesting_does_not_recurse(load: Load) -> None:
     assert load("a.html", "<div>" * 5000 + "bottom").text == "bottom"
     assert load("a.html", "<b>" * 400 + "bottom" + "<table><tr><td>" * 400).text == "bottom"
+
+
+def test_labels_come_from_the_head_and_only_once(load: Load) -> None:
+    head = "<meta name=access content='hr, board'><meta name=access content=all>"
+    page = f"<html><head>{head}</head><body><meta name=access content=x><p>Words.</body></html>"
+    assert load("a.html", page).access == ("hr", "board")
+    assert load("a.html", "<p>Words.").access == ()

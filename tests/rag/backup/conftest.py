@@ -59,6 +59,11 @@ class Shelf:
         toolkit = replace(build_toolkit(self.settings), parse=_parse)
         return sync(SyncRequest((self.docs,), delete_missing=True), toolkit, Progress())
 
+    def sync_uploads(self, folder: Path) -> SyncReport:
+        """Publish what was sent, as its job does."""
+        toolkit = replace(build_toolkit(self.settings), parse=_parse)
+        return sync(SyncRequest((folder,), delete_missing=True), toolkit, Progress())
+
     def ask(self, text: str) -> Answer:
         live = build_live_index(self.settings)
         live.refresh()

@@ -7,11 +7,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag import access
+from rag.access import Caller
 from rag.cache.store import NAME
 from rag.cache.values import Asked, Cost, Scope
+from rag.errors import AccessError
 from rag.types import Chunk, Filter
 
 _TENANTS = st.sampled_from(["a", "b", "A", "a ", "", "é", "' OR 1=1 --"])
@@ -69,3 +73,35 @@ def _others(world: Any, tenant: str) -> dict[str, int]:
             "SELECT tenant, COUNT(*) FROM entries WHERE tenant != ? GROUP BY tenant", (tenant,)
         )
         return dict(rows.fetchall())
+
+
+@pytest.mark.parametrize(
+    "where", [Filter("b", labels=("hr",)), Filter("a"), Filter("a", labels=())]
+)
+def test_nobody_looks_or_keeps_beyond_what_they_may_see(world: Any, where: Filter) -> None:
+    asked, context = Asked("Who?", Scope(where, 128, 0.0, "f"), "g1"), world.context("It is so.")
+    said = world.said(context)
+    with access.acting(Caller("k", where.tenant, frozenset(("query",)), where.labels)):
+        assert world.cache.keep(asked, world.clue(), said, Cost(None))
+    with access.acting(Caller("ann", "a", frozenset(("query",)), ("hr",))):
+        for work in (
+            lambda: world.cache.exact(asked),
+            lambda: world.cache.similar(asked, world.clue(), context),
+            lambda: world.cache.keep(asked, world.clue(), said, Cost(None)),
+        ):
+            with pytest.raises(AccessError):
+                work()
+
+
+@pytest.mark.parametrize("held", [None, (), ("board",), ("board", "hr")])
+def test_what_was_kept_for_other_labels_is_not_found(world: Any, held: Any) -> None:
+    context = world.context("It is so.")
+    theirs = Asked("Who?", Scope(Filter("a", labels=("hr",)), 128, 0.0, "f"), "g1")
+    with access.acting(Caller("ann", "a", frozenset(("query",)), ("hr",))):
+        assert world.cache.keep(theirs, world.clue(), world.said(context), Cost(None))
+        assert world.cache.exact(theirs) is not None
+        assert world.cache.similar(theirs, world.clue(), context) is not None
+    ours = Asked("Who?", Scope(Filter("a", labels=held), 128, 0.0, "f"), "g1")
+    with access.acting(Caller("bob", "a", frozenset(("query",)), held)):
+        assert world.cache.exact(ours) is None
+        assert world.cache.similar(ours, world.clue(), context) is None

@@ -100,7 +100,7 @@ def test_something_else_is_left_alone(body: str) -> None:
 
 def test_metrics_that_may_not_be_read_are_unknown() -> None:
     with serving({"/readyz": ready(), "/metrics": (403, "")}) as settings:
-        assert checked(settings).found.endswith("ledger unknown")
+        assert checked(settings).found.endswith("ledger unknown: /metrics is not open")
 
 
 @pytest.mark.slow

@@ -175,12 +175,13 @@ def test_an_overloaded_service_is_asked_again_when_it_says(
     with running_provider(slow) as provider:
         far = {"name": "far", "kind": "openai", "model": "tiny", "url": provider.url}
         given = {"generators": [far], "concurrent_questions": 1, "deadline_seconds": 20}
+        given["degrade"] = False
         with asking(pump_corpus, **given) as client:
             outcomes = asyncio.run(_many(f"{client.base_url}/v1"))
     refused = [each.response.headers for each in outcomes if isinstance(each, Exception)]
-    assert len(refused) == len(outcomes) - 9 == 3
+    assert len(refused) >= len(outcomes) - 17 > 0  # one is worked on, 16 wait at the most
     assert {headers["x-should-retry"] for headers in refused} == {"true"}
-    assert {headers["retry-after"] for headers in refused} == {"10"}
+    assert all(1 <= int(headers["retry-after"]) <= 20 for headers in refused)
 
 
 async def _many(url: str) -> list[Any]:
@@ -191,6 +192,6 @@ async def _many(url: str) -> list[Any]:
                 messages=[USER],
                 extra_body={"frugal_rag": {"budget_tokens": 100 + number}},
             )
-            for number in range(12)
+            for number in range(24)
         ]
         return await asyncio.gather(*asked, return_exceptions=True)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,20 +16,21 @@ from rag import bm25
 from rag.adapters.memory_index import MemoryIndex
 from rag.answering import Answering
 from rag.build import build_analyzer, build_pipeline, build_splitter
+from rag.frontier import Frontier, Measured, Spread
 from rag.generating import Listener
+from rag.keyring import Keyring, keys_path
 from rag.ledger import Ledger
 from rag.listening import NOBODY
 from rag.recording import RecordedAnswering
 from rag.results import Answer, Question, Retrieved
 from rag.service.app import create_app
-from rag.service.page_routes import add_page
-from rag.service.source_routes import add_sources
+from rag.service.served import Served
 from rag.settings import Settings, load_settings
 from rag.sources import SourceReader
 from rag.types import Chunk, Point
 
 Serving: TypeAlias = Callable[..., AbstractContextManager[httpx.Client]]
-ENTER, TAB, ESCAPE, SHIFT, DOWN = "\ue007", "\ue004", "\ue00c", "\ue008", "\ue015"
+Browsing: TypeAlias = Callable[[], AbstractContextManager[Any]]  # of the outermost conftest.py
 QUESTION = "How long is the pump covered?"
 COVERED = "The pump is covered for 24 months from delivery."
 # The characters before the sentence are pairs in a browser; the rest tries to become markup.
@@ -43,88 +39,21 @@ TEXTS = {
     "pump": f"\U0001f6e0\U0001f527 Read this first. {COVERED} It weighs 12 kg. {HOSTILE}",
     "tax": "Invoices are paid within 30 days of receipt.",
 }
+FRONTIER = Frontier(
+    "made",
+    100,
+    "answer recall",
+    "cl100k_base",
+    tuple(
+        Measured(name, record, "0123456789abcdef", "", Spread(*tokens), Spread(*recall), efficient)
+        for name, record, tokens, recall, efficient in (
+            ("frugal-rag, budget tokens 64", "a" * 12, (59, 55, 62), (0.71, 0.62, 0.8), True),
+            ("frugal-rag, budget tokens 256", "b" * 12, (225, 216, 233), (0.833, 0.75, 0.9), True),
+            (f"plain {HOSTILE}", "c" * 12, (2010, 1960, 2055), (0.81, 0.73, 0.88), False),
+        )
+    ),
+)
 TITLES = {"pump": f"Pump {HOSTILE}", "tax": "Tax"}
-
-
-@dataclass
-class Browser:
-    """A browser without a screen, over WebDriver's HTTP.
-
-    Source: W3C, WebDriver; ``goog/cdp/execute`` is ChromeDriver's way to the DevTools.
-    """
-
-    http: httpx.Client
-    session: str
-
-    def call(self, path: str, **body: object) -> Any:
-        value = self.http.post(f"{self.session}/{path}", json=body).json()["value"]
-        if isinstance(value, dict) and "error" in value:
-            raise AssertionError(value["message"])
-        return value
-
-    def open(self, url: str) -> None:
-        self.call("url", url="about:blank")
-        self.call("url", url=url)
-        self.wait("document.readyState === 'complete' && document.activeElement !== document.body")
-
-    def run(self, expression: str) -> Any:
-        return self.call("execute/sync", script=f"return {expression.strip()}", args=[])
-
-    def later(self, body: str) -> Any:
-        told = ".then(done, error => done(`${error}`))"
-        script = f"const done = arguments[0]; (async () => {{ {body} }})(){told}"
-        return self.call("execute/async", script=script, args=[])
-
-    def wait(self, expression: str) -> Any:
-        for _ in range(400):
-            value = self.run(expression)
-            if value:
-                return value
-            time.sleep(0.02)
-        raise AssertionError(f"{expression}\n{self.text('main')}")
-
-    def text(self, selector: str) -> str:
-        return str(self.run(f"document.querySelector('{selector}')?.innerText ?? ''"))
-
-    def press(self, *keys: str) -> None:
-        actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
-        self.call("actions", actions=[{"type": "key", "id": "keys", "actions": actions}])
-
-    def backwards(self, times: int) -> None:
-        """Press Shift and Tab so often."""
-        taps = [{"type": kind, "value": TAB} for _ in range(times) for kind in ("keyDown", "keyUp")]
-        held = [{"type": "keyDown", "value": SHIFT}, *taps, {"type": "keyUp", "value": SHIFT}]
-        self.call("actions", actions=[{"type": "key", "id": "keys", "actions": held}])
-
-    def tab_to(self, matching: str) -> None:
-        """Move the focus with Tab only, as somebody without a mouse does."""
-        for _ in range(60):
-            if self.run(f"document.activeElement.matches('{matching}')"):
-                return
-            self.press(TAB)
-        raise AssertionError(f"Tab never reaches {matching}")
-
-    def devtools(self, command: str, **params: object) -> Any:
-        return self.call("goog/cdp/execute", cmd=command, params=params)
-
-    def show(self, *, width: int, scheme: str = "light", motion: str = "no-preference") -> None:
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        self.devtools("Emulation.setDeviceMetricsOverride", **size)
-        features = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": motion},
-        ]
-        self.devtools("Emulation.setEmulatedMedia", features=features)
-
-    def complaints(self) -> list[str]:
-        """What the browser complained about since it was asked last, such as refused scripts."""
-        return [entry["message"] for entry in self.call("se/log", type="browser")]
-
-    def ask(self, question: str) -> None:
-        self.wait("document.activeElement.id === 'question'")
-        self.press(*question, ENTER)
-        self.wait("document.querySelector('#answer > section')")
-        self.wait("document.getElementById('answer').ariaBusy === 'false'")
 
 
 @dataclass
@@ -157,6 +86,7 @@ class Page:
     url: str
     spoken: Spoken
     http: httpx.Client
+    keys: Path
     texts: Mapping[str, str] = field(default_factory=lambda: dict(TEXTS))
     hostile: str = HOSTILE
 
@@ -175,50 +105,35 @@ def filled_index(settings: Settings) -> MemoryIndex:
     return index
 
 
-@contextmanager
-def _browser() -> Iterator[Browser]:
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or chromium is None:
-        pytest.skip("needs chromium and chromedriver on the PATH")
-    # Chromium's sandbox does not start as root, as which containers often run their tests.
-    rooted = ["--no-sandbox"] if os.geteuid() == 0 else []
-    arguments = ["--headless=new", "--disable-dev-shm-usage", *rooted]
-    wanted = {
-        "goog:chromeOptions": {"args": arguments, "binary": chromium},
-        "goog:loggingPrefs": {"browser": "ALL"},
-    }
-    with subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        said = (re.search(r"successfully on port (\d+)", line) for line in process.stdout)
-        port = next(match.group(1) for match in said if match)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-            body = {"capabilities": {"alwaysMatch": wanted}}
-            session = http.post("/session", json=body).json()["value"]["sessionId"]
-            yield Browser(http, f"/session/{session}")
-            http.delete(f"/session/{session}")
-        process.terminate()
-
-
 @pytest.fixture(scope="module")
 def served(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    settings = load_settings(tier="lexical", answer_threshold=0.2)
-    index = filled_index(settings)
     folder: Path = tmp_path_factory.mktemp("page")
+    settings = load_settings(tier="lexical", answer_threshold=0.2, data_dir=folder)
+    index = filled_index(settings)
     with closing(Ledger(folder / "ledger", 1)) as ledger:
         recorded = RecordedAnswering(
             build_pipeline(settings, index, lambda: 7), ledger, settings.tier
         )
         spoken = Spoken(recorded)
-        app = create_app(settings, spoken, lambda: None, ledger)
-        add_page(app)
-        add_sources(app, settings, SourceReader(index, build_analyzer()), {})
+        reader = SourceReader(index, build_analyzer())
+        app = create_app(
+            settings,
+            Served(
+                answering=spoken,
+                ready=lambda: None,
+                keyring=Keyring(keys_path(settings)),
+                ledger=ledger,
+                reader=reader,
+                frontier=FRONTIER,
+            ),
+        )
         with serving(app) as http:
-            yield Page(None, str(http.base_url), spoken, http)
+            yield Page(None, str(http.base_url), spoken, http, keys_path(settings))
 
 
 @pytest.fixture(scope="module")
-def opened(served: Page) -> Iterator[Page]:
-    with _browser() as browser:
+def opened(served: Page, browsing: Browsing) -> Iterator[Page]:
+    with browsing() as browser:
         served.browser = browser
         yield served
 
