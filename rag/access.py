@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
+from rag import labels
 from rag.errors import AccessError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Caller:
 
     def reads(self, access: Sequence[str]) -> bool:
         """Return whether they may read a document with these labels."""
-        return self.labels is None or not access or not set(access).isdisjoint(self.labels)
+        return labels.reads(self.labels, access)
 
 
 # Whoever runs the command, or asks a service that only this machine reaches.

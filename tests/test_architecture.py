@@ -22,7 +22,7 @@ LAYERS = {
     "values": (
         "",
         (
-            "types errors access tracing protocols settings settings_server settings_service"
+            "types errors labels access tracing protocols settings settings_server settings_service"
             " results place grid grid.intensity generating"
             " provider_calls relay generators settings_generators"
         ),
@@ -40,7 +40,7 @@ LAYERS = {
             " generation_energy generation_energy.equations generation_energy.hardware"
             " generation_energy.models generation_energy.serving generation_energy.estimate"
             " provider_replies thread_clock remote listening streamed"
-            " defusing addressing prompting followup spans labels loopback appending document_kinds"
+            " defusing addressing prompting followup spans loopback appending document_kinds"
             " windows upload_names packed_vectors"
         ),
     ),
